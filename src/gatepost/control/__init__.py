@@ -1,0 +1,1 @@
+"""The WorkMail-compatible control API."""

@@ -1,0 +1,45 @@
+"""The nouns: frozen values that every layer shares, and nothing that does anything with them."""
+
+from gatepost.model.change import Change, Kind, Noun
+from gatepost.model.device import Device, DeviceFacts, canonical_device_id
+from gatepost.model.directory import (
+    Directory,
+    EntityState,
+    Organization,
+    OrganizationState,
+    User,
+    address_key,
+    enrolled_user_id,
+)
+from gatepost.model.keys import AccessKey
+from gatepost.model.rules import (
+    AccessControlRule,
+    Action,
+    DeviceConditions,
+    Effect,
+    MobileDeviceAccessOverride,
+    MobileDeviceAccessRule,
+)
+
+__all__ = [
+    "AccessControlRule",
+    "AccessKey",
+    "Action",
+    "Change",
+    "Device",
+    "DeviceConditions",
+    "DeviceFacts",
+    "Directory",
+    "Effect",
+    "EntityState",
+    "Kind",
+    "MobileDeviceAccessOverride",
+    "MobileDeviceAccessRule",
+    "Noun",
+    "Organization",
+    "OrganizationState",
+    "User",
+    "address_key",
+    "canonical_device_id",
+    "enrolled_user_id",
+]

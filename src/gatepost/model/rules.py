@@ -1,0 +1,94 @@
+"""Rules and overrides: what an administrator says about devices and about access."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Effect(StrEnum):
+    """What a rule or an override does."""
+
+    ALLOW = "ALLOW"
+    DENY = "DENY"
+
+
+class Action(StrEnum):
+    """The ways into a mailbox that access control rules know (WorkMail `AccessControlRuleAction`)."""
+
+    ACTIVE_SYNC = "ActiveSync"
+    AUTO_DISCOVER = "AutoDiscover"
+    EWS = "EWS"
+    IMAP = "IMAP"
+    SMTP = "SMTP"
+    WINDOWS_OUTLOOK = "WindowsOutlook"
+    WEB_MAIL = "WebMail"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConditions:
+    """The eight condition lists of a device rule; an empty list is no condition.
+
+    Each value is a case-insensitive prefix of what the device reported; `$NONE` in a positive list matches a
+    device that did not report that property.
+    """
+
+    device_types: tuple[str, ...] = ()
+    not_device_types: tuple[str, ...] = ()
+    device_models: tuple[str, ...] = ()
+    not_device_models: tuple[str, ...] = ()
+    device_operating_systems: tuple[str, ...] = ()
+    not_device_operating_systems: tuple[str, ...] = ()
+    device_user_agents: tuple[str, ...] = ()
+    not_device_user_agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MobileDeviceAccessRule:
+    """A rule on what a device claims to be (WorkMail `MobileDeviceAccessRule`)."""
+
+    organization_id: str
+    rule_id: str
+    name: str
+    effect: Effect
+    description: str | None
+    conditions: DeviceConditions
+    date_created: datetime
+    date_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MobileDeviceAccessOverride:
+    """One decision for one (user, device); `device_id` is canonical (`canonical_device_id`)."""
+
+    organization_id: str
+    user_id: str
+    device_id: str
+    effect: Effect
+    description: str | None
+    date_created: datetime
+    date_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccessControlRule:
+    """A rule on protocol, address and user (WorkMail `AccessControlRule`); its name is its key."""
+
+    organization_id: str
+    name: str
+    effect: Effect
+    description: str
+    ip_ranges: tuple[str, ...]
+    not_ip_ranges: tuple[str, ...]
+    actions: tuple[Action, ...]
+    not_actions: tuple[Action, ...]
+    user_ids: tuple[str, ...]
+    not_user_ids: tuple[str, ...]
+    impersonation_role_ids: tuple[str, ...]
+    not_impersonation_role_ids: tuple[str, ...]
+    date_created: datetime
+    date_modified: datetime

@@ -1,0 +1,1 @@
+"""The verbs of the WorkMail API; the only code that changes rules."""

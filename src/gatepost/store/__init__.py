@@ -1,0 +1,1 @@
+"""The database: rows, changes and the feed that gateways follow."""

@@ -1,0 +1,1 @@
+"""ActiveSync requests and answers (MS-ASHTTP, MS-ASCMD, MS-ASPROV)."""

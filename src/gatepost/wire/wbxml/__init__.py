@@ -1,0 +1,1 @@
+"""WBXML as ActiveSync uses it (MS-ASWBXML)."""
