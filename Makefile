@@ -1,0 +1,58 @@
+# Each target sets up what it needs and can be repeated at any time. `make help` lists them.
+#
+# PYTHON=…    the Python (3.11 or later) that makes .venv; without it the first one that fits
+# UPSTREAM=…  for `make run`: an ActiveSync server to stand in front of, instead of the demo mailbox
+# TESTS=…     for `make test`: what pytest runs, instead of everything
+
+BIN := .venv/bin
+PYTHON_FILES := src tests $(wildcard bench)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench lint format
+
+help:
+	@echo 'make setup   .venv with the program in it'
+	@echo 'make run     the demo: a mailbox, a phone, the gateway and the API; UPSTREAM=https://mail.example.com for a real server'
+	@echo 'make test    everything: checks, unit tests, and tests with the real servers (as root on Debian it installs them)'
+	@echo 'make check   format, lint, types, contracts, unit tests: under a minute'
+	@echo 'make bench   the measurements, side by side with other software (as root on Debian it installs that)'
+	@echo 'make format  put the source files into the form that make check asks for'
+
+setup:
+	@scripts/set-up-venv base
+
+run: setup
+	@$(BIN)/gatepost demo $(if $(UPSTREAM),--upstream '$(UPSTREAM)')
+
+test:
+	@scripts/install-packages test
+	@scripts/set-up-venv test
+	@$(MAKE) --no-print-directory lint
+	@echo '== tests'
+	@$(BIN)/pytest -q $(TESTS)
+
+check:
+	@scripts/set-up-venv test
+	@$(MAKE) --no-print-directory lint
+	@echo '== unit tests'
+	@$(BIN)/pytest -q -n auto -m 'not e2e'
+
+bench:
+	@scripts/install-packages bench
+	@scripts/set-up-venv bench
+	@$(BIN)/python -m bench
+
+lint:
+	@echo '== format'
+	@$(BIN)/ruff format --quiet --check $(PYTHON_FILES) || { echo 'some files are not formatted: run `make format`'; exit 1; }
+	@echo '== lint'
+	@$(BIN)/ruff check --quiet $(PYTHON_FILES)
+	@echo '== types'
+	@$(BIN)/mypy --no-error-summary
+	@echo '== contracts'
+	@$(BIN)/lint-imports --no-timing >.import-linter.log 2>&1 || { cat .import-linter.log; rm -f .import-linter.log; exit 1; }; rm -f .import-linter.log
+
+format:
+	@scripts/set-up-venv test
+	@$(BIN)/ruff format --quiet $(PYTHON_FILES)
+	@$(BIN)/ruff check --quiet --fix $(PYTHON_FILES) || true

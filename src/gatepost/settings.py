@@ -1,0 +1,298 @@
+"""The settings: gatepost.toml and GATEPOST_* variables, read once and passed on as values.
+
+A variable wins over the file. All mistakes are found before any is reported, each under its key's name.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from contextvars import ContextVar
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PREFIX = "GATEPOST_"
+CONFIG_VARIABLE = "GATEPOST_CONFIG"
+FILE_NAME = "gatepost.toml"
+SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
+
+# Where relative paths start while `load` validates; pydantic-settings has no validation context to carry it.
+_folder: ContextVar[Path] = ContextVar("_folder", default=Path())
+
+_ORGANIZATION_ID = re.compile(r"m-[0-9a-z]{32}")
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+
+
+class SettingsError(Exception):
+    """Every mistake in the settings, one line each."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class Address(NamedTuple):
+    """Where a server listens; port 0 is any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _address(value: object) -> Address:
+    if isinstance(value, Address):
+        return value
+    match = re.fullmatch(
+        r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):([0-9]{1,5})", value if isinstance(value, str) else ""
+    )
+    if match is None or int(match[3]) > 65535:
+        raise ValueError
+    return Address(match[1] or match[2], int(match[3]))
+
+
+def _http_url(value: object) -> str:
+    if not isinstance(value, str) or value != value.strip():
+        raise ValueError
+    url = urlsplit(value)
+    if (
+        url.scheme not in {"http", "https"}
+        or not url.hostname
+        or url.username
+        or url.query
+        or url.fragment
+        or url.port == 0
+    ):
+        raise ValueError
+    return value.rstrip("/")
+
+
+def _store_url(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004  # pydantic collects ValueError only
+    if file := re.fullmatch(r"sqlite:///([^:?#]+)", value):
+        return f"sqlite:///{_folder.get() / file[1]}"
+    if re.match(r"postgresql(\+psycopg)?://.*/[^/?]+", value):
+        return value
+    raise ValueError
+
+
+def _rooted(path: Path) -> Path:
+    return _folder.get() / path.expanduser()
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError
+    return path
+
+
+def _networks(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _organization_id(value: object) -> str:
+    if not isinstance(value, str) or not _ORGANIZATION_ID.fullmatch(value):
+        raise ValueError
+    return value
+
+
+Listen: TypeAlias = Annotated[Address, BeforeValidator(_address)]
+Network: TypeAlias = Annotated[IPv4Network | IPv6Network, BeforeValidator(ip_network)]
+FilePath: TypeAlias = Annotated[Path, AfterValidator(_rooted)]
+HttpUrl: TypeAlias = Annotated[str, BeforeValidator(_http_url)]
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+class _Section(BaseModel):
+    """A table of the file. What a field's `description` says is what a mistake in it is answered with."""
+
+    # Defaults are validated as well: their paths start at the configuration file's folder like any other.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, revalidate_instances="always")
+
+
+class StoreSettings(_Section):
+    """Where rules, users, devices and keys are kept."""
+
+    url: Annotated[str, BeforeValidator(_store_url)] = Field(
+        default="sqlite:///gatepost.db", description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+    )
+    key_file: FilePath = Field(default=Path("gatepost.key"), description="the path of the key file")
+
+
+class GatewaySettings(_Section):
+    """The data plane: where phones arrive, and the mail server behind."""
+
+    listen: Listen = Field(default=Address("127.0.0.1", 8080), description="host:port")
+    upstream: HttpUrl | None = Field(
+        default=None, description="the mail server's URL, http://HOST or https://HOST, a path allowed"
+    )
+    upstream_ca_file: Annotated[FilePath, AfterValidator(_existing)] | None = Field(
+        default=None, description="the path of an existing file with certificates in PEM form"
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        default=LOOPBACK, description="addresses or networks such as 10.0.0.0/8, no bits set to the right of the mask"
+    )
+    max_replica_age: float = Field(default=3600.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0")
+    organization_id: Annotated[str, BeforeValidator(_organization_id)] | None = Field(
+        default=None, description="m- and 32 lower-case letters and digits"
+    )
+
+
+class ControlSettings(_Section):
+    """The control API, health and metrics."""
+
+    listen: Listen = Field(default=Address("127.0.0.1", 8081), description="host:port")
+
+
+class LogSettings(_Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+    format: Literal["auto", "console", "json"] = Field(default="auto", description="auto, console or json")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; `load` reads it."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        enable_decoding=False,
+    )
+
+    store: StoreSettings = Field(default=StoreSettings(), description="a table, [store]")
+    gateway: GatewaySettings = Field(default=GatewaySettings(), description="a table, [gateway]")
+    control: ControlSettings = Field(default=ControlSettings(), description="a table, [control]")
+    log: LogSettings = Field(default=LogSettings(), description="a table, [log]")
+
+
+class _Environment(EnvSettingsSource):
+    """The variables of the mapping that was passed, not of the process."""
+
+    def __init__(self, settings_class: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(settings_class)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environ.items() if value}
+
+
+def find(environ: Mapping[str, str], folder: Path) -> Path | None:
+    """The configuration file to read when none was named: $GATEPOST_CONFIG, then `folder`, then /etc/gatepost."""
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    return next((path for path in (folder / FILE_NAME, SYSTEM_FILE) if path.is_file()), None)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path` (None: no file) and of `environ`.
+
+    Relative paths in them start at the file's folder. Raises SettingsError with every mistake.
+    """
+    content = _read(path)
+    mistakes = _unknown_variables(environ)
+
+    class Reader(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return _Environment(settings_cls, environ), InitSettingsSource(settings_cls, content)
+
+    settings: Settings | None = None
+    token = _folder.set((path.parent if path else Path()).absolute())
+    try:
+        settings = Reader()
+    except ValidationError as error:
+        mistakes += _mistakes(error)
+    finally:
+        _folder.reset(token)
+    if settings is None or mistakes:
+        raise SettingsError(sorted(set(mistakes)))
+    return settings
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise SettingsError([f"there is no configuration file `{path}`: `gatepost init` writes one"]) from None
+    except OSError as error:
+        raise SettingsError([f"the configuration file `{path}` cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"`{path}` is not TOML: {error}"]) from error
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A misspelt variable must not be taken for a setting that was made."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return [
+        f"{name}: unknown variable, expected {PREFIX}SECTION__KEY with one of the sections {', '.join(Settings.model_fields)}"
+        for name in environ
+        if name.upper().startswith(PREFIX)
+        and name.upper() != CONFIG_VARIABLE
+        and name.upper().split("__")[0] not in known
+    ]
+
+
+def _mistakes(error: ValidationError) -> list[str]:
+    found = []
+    for mistake in error.errors(include_url=False):
+        section, *rest = (str(part) for part in mistake["loc"])
+        key = ".".join([section, *rest[:1]])
+        if mistake["type"] == "extra_forbidden":
+            found.append(f"{key}: unknown key, expected one of {', '.join(_known_beside(section, rest))}")
+        else:
+            found.append(f"{key}: expected {_expectation(section, rest)}, got `{_shown(mistake['input'])}`")
+    return found
+
+
+def _known_beside(section: str, rest: list[str]) -> list[str]:
+    return sorted(_section(section).model_fields) if rest else sorted(Settings.model_fields)
+
+
+def _expectation(section: str, rest: list[str]) -> str:
+    field = _section(section).model_fields[rest[0]] if rest else Settings.model_fields[section]
+    return field.description or "another value"
+
+
+def _section(name: str) -> type[BaseModel]:
+    annotation = Settings.model_fields[name].annotation
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, BaseModel)
+    return annotation
+
+
+def _shown(value: object) -> str:
+    return _PASSWORD.sub(r"\1:…@", str(value))
