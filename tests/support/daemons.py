@@ -11,9 +11,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -153,7 +156,9 @@ def port_answers(port: int) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 15.0, alive: Iterable[Daemon] = ()) -> None:
+def wait_until(
+    condition: Callable[[], object], what: str, *, seconds: float = 15.0, alive: Iterable[Daemon] = ()
+) -> None:
     """Poll `condition` until it is true; a sentence about `what` when it never is or one of `alive` has ended."""
     deadline = time.monotonic() + seconds
     watched = tuple(alive)
@@ -162,7 +167,9 @@ def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 1
             if not daemon.alive():
                 raise RuntimeError(f"{daemon.name} ended with {daemon.process.returncode}: {daemon.said()}")
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:g} s" + "".join(f"\n{d.name}: {d.said()}" for d in watched))
+            raise TimeoutError(
+                f"{what}: not within {seconds:g} s" + "".join(f"\n{d.name}: {d.said()}" for d in watched)
+            )
         time.sleep(0.02)
 
 

@@ -11,12 +11,14 @@ import http.client
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from pyactivesync._wbxml import Node, NodeBuilder, WBXMLReader, WBXMLWriter, find, find_all, text_of, wtag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 COMMAND_CODES = {
     "Sync": 0, "SendMail": 1, "GetAttachment": 4, "FolderSync": 9, "MoveItems": 13, "GetItemEstimate": 14, "Search": 16,
@@ -265,7 +267,11 @@ class Phone:
         key = answer.text("Provision.PolicyKey") if answer.http_status == 200 else None
         if answer.outcome == (200, "1") and key:
             self.policy_key = int(key)
-            content = [tag("Provision.PolicyType", POLICY_TYPE), tag("Provision.PolicyKey", key), tag("Provision.Status", "1")]
+            content = [
+                tag("Provision.PolicyType", POLICY_TYPE),
+                tag("Provision.PolicyKey", key),
+                tag("Provision.Status", "1"),
+            ]
             acknowledged = tag("Provision.Provision", tag("Provision.Policies", tag("Provision.Policy", content)))
             answer = self.request("Provision", document(acknowledged))
             if answer.outcome == (200, "1"):
@@ -306,8 +312,15 @@ class Phone:
         if not self.modern:
             collection.insert(0, tag("AirSync.Class", "Email"))  # MS-ASCMD 2.2.3.27.5
         if self.sync_key != "0":
-            preference = tag("AirSyncBase.BodyPreference", [tag("AirSyncBase.Type", "2"), tag("AirSyncBase.TruncationSize", "100000")])
-            collection += [tag("AirSync.GetChanges"), tag("AirSync.WindowSize", "100"), tag("AirSync.Options", preference)]
+            preference = tag(
+                "AirSyncBase.BodyPreference",
+                [tag("AirSyncBase.Type", "2"), tag("AirSyncBase.TruncationSize", "100000")],
+            )
+            collection += [
+                tag("AirSync.GetChanges"),
+                tag("AirSync.WindowSize", "100"),
+                tag("AirSync.Options", preference),
+            ]
         parts = [tag("AirSync.Collections", tag("AirSync.Collection", collection))]
         if wait is not None:
             parts.append(tag("AirSync.Wait", str(wait)))
@@ -328,7 +341,9 @@ class Phone:
     def attachment(self, reference: str) -> bytes:
         """Fetch an attachment (ItemOperations) by its FileReference."""
         fetch = [tag("ItemOperations.Store", "Mailbox"), tag("AirSyncBase.FileReference", reference)]
-        answer = self.request("ItemOperations", document(tag("ItemOperations.ItemOperations", tag("ItemOperations.Fetch", fetch))))
+        answer = self.request(
+            "ItemOperations", document(tag("ItemOperations.ItemOperations", tag("ItemOperations.Fetch", fetch)))
+        )
         assert answer.outcome == (200, "1"), answer
         return base64.b64decode(answer.text("ItemOperations.Data") or "")
 
@@ -336,7 +351,11 @@ class Phone:
         """SendMail: WBXML from 14.0 on, the bare message before."""
         if not self.modern:
             return self.request("SendMail", mime, parameters={"SaveInSent": "T"}, content_type="message/rfc822")
-        content = [tag("ComposeMail.ClientId", uuid.uuid4().hex), tag("ComposeMail.SaveInSentItems"), tag("ComposeMail.MIME", mime)]
+        content = [
+            tag("ComposeMail.ClientId", uuid.uuid4().hex),
+            tag("ComposeMail.SaveInSentItems"),
+            tag("ComposeMail.MIME", mime),
+        ]
         return self.request("SendMail", document(tag("ComposeMail.SendMail", content)))
 
     def park_ping(self, heartbeat: int) -> Parked:

@@ -9,7 +9,6 @@ import signal
 from pathlib import Path
 
 import psycopg
-
 from tests.support.daemons import Daemon, free_ports, run, scratch_folder, start, wait_until
 
 SETTINGS = """
@@ -46,7 +45,23 @@ class PostgresServer:
         assert found is not None, "PostgreSQL is not installed"
         if os.getuid() == 0:
             shutil.chown(self.root, self.user, self.user)
-        run([found / "initdb", "-D", self.root / "data", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-U", "postgres", "--no-sync"], user=self.user, cwd=self.root)  # fmt: skip
+        run(
+            [
+                found / "initdb",
+                "-D",
+                self.root / "data",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-U",
+                "postgres",
+                "--no-sync",
+            ],
+            user=self.user,
+            cwd=self.root,
+        )
         with (self.root / "data" / "postgresql.conf").open("a") as configuration:
             configuration.write(SETTINGS + f"port = {self.port}\nunix_socket_directories = '{self.root}'\n")
 
@@ -55,7 +70,15 @@ class PostgresServer:
         found = programs()
         assert found is not None
         assert self.root is not None
-        self._daemon = start("postgres", [found / "postgres", "-D", self.root / "data"], log=self.root / "postgres.log", user=self.user, cwd=self.root, stop_signal=signal.SIGINT, orphan_signal="INT")  # fmt: skip
+        self._daemon = start(
+            "postgres",
+            [found / "postgres", "-D", self.root / "data"],
+            log=self.root / "postgres.log",
+            user=self.user,
+            cwd=self.root,
+            stop_signal=signal.SIGINT,
+            orphan_signal="INT",
+        )
         return self._daemon
 
     def wait(self) -> None:

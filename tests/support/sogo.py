@@ -25,18 +25,20 @@ import os
 import re
 import shutil
 import smtplib
-from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 
 import httpx
-
 from tests.support.daemons import Daemon, free_ports, port_answers, program, scratch_folder, start, wait_until
 from tests.support.postgres_server import PostgresServer, programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOMAIN = "example.com"
 PASSWORDS = {"alice": "alice-secret-1", "bob": "bob-secret-1"}
@@ -86,7 +88,12 @@ class Sogo:
     def _start(self) -> None:
         self._configure()
         postfix = self._start_postfix()
-        memcached = start("memcached", ["memcached", "-l", "127.0.0.1", "-p", self.memcached_port, "-U", "0", "-m", "16", "-t", "1"], user="nobody", log=self._log("memcached"))  # fmt: skip
+        memcached = start(
+            "memcached",
+            ["memcached", "-l", "127.0.0.1", "-p", self.memcached_port, "-U", "0", "-m", "16", "-t", "1"],
+            user="nobody",
+            log=self._log("memcached"),
+        )
         self._daemons.append(memcached)
         self.postgres.create()
         self.postgres.start()
@@ -96,7 +103,12 @@ class Sogo:
         self._create_sogo_tables()
         sogod = self._start_sogod(self.workers)
         self._daemons.append(sogod)
-        for daemon, port in ((memcached, self.memcached_port), (dovecot, self.imap_port), (dovecot, self.lmtp_port), (postfix, self.smtp_port)):  # fmt: skip
+        for daemon, port in (
+            (memcached, self.memcached_port),
+            (dovecot, self.imap_port),
+            (dovecot, self.lmtp_port),
+            (postfix, self.smtp_port),
+        ):
             wait_until(lambda port=port: port_answers(port), f"{daemon.name} listens", alive=[daemon])
         for user in PASSWORDS:
             self._seed(user)
@@ -177,7 +189,18 @@ class Sogo:
         return path
 
     def _configure(self) -> None:
-        for path, owner in (("log", "root"), ("conf", "root"), ("run/dovecot", "root"), ("mail", "mail"), ("postfix/conf", "root"), ("postfix/spool", "root"), ("postfix/data", "postfix"), ("sogo", "sogo"), ("sogo/spool", "sogo"), ("sogo/defaults", "sogo")):  # fmt: skip
+        for path, owner in (
+            ("log", "root"),
+            ("conf", "root"),
+            ("run/dovecot", "root"),
+            ("mail", "mail"),
+            ("postfix/conf", "root"),
+            ("postfix/spool", "root"),
+            ("postfix/data", "postfix"),
+            ("sogo", "sogo"),
+            ("sogo/spool", "sogo"),
+            ("sogo/defaults", "sogo"),
+        ):
             self._folder(path, owner)
         self._write("dovecot.conf", "conf/dovecot.conf", imap_port=self.imap_port, lmtp_port=self.lmtp_port)
         secret = self._write("dovecot-sql.conf", "conf/dovecot-sql.conf", postgres_port=self.postgres.port)
@@ -185,7 +208,16 @@ class Sogo:
         os.chown(secret, 0, grp.getgrnam("dovecot").gr_gid)
         self._write("main.cf", "postfix/conf/main.cf", lmtp_port=self.lmtp_port)
         self._write("master.cf", "postfix/conf/master.cf", smtp_port=self.smtp_port)
-        plist = self._write("sogod.plist", "sogo/defaults/sogod.plist", database=f"postgresql://sogo:sogo@127.0.0.1:{self.postgres.port}/sogo", imap_port=self.imap_port, smtp_port=self.smtp_port, memcached_port=self.memcached_port, sogo_port=self.port, workers=self.workers)  # fmt: skip
+        plist = self._write(
+            "sogod.plist",
+            "sogo/defaults/sogod.plist",
+            database=f"postgresql://sogo:sogo@127.0.0.1:{self.postgres.port}/sogo",
+            imap_port=self.imap_port,
+            smtp_port=self.smtp_port,
+            memcached_port=self.memcached_port,
+            sogo_port=self.port,
+            workers=self.workers,
+        )
         packaged = Path("/etc/GNUstep/GNUstep.conf").read_text() if Path("/etc/GNUstep/GNUstep.conf").exists() else ""
         kept = [line for line in packaged.splitlines() if not re.match("GNUSTEP_USER_(DEFAULTS_DIR|CONFIG_FILE)", line)]
         gnustep = self.root / "sogo/GNUstep.conf"
@@ -196,7 +228,13 @@ class Sogo:
             shutil.chown(path, "sogo")
 
     def _start_postfix(self) -> Daemon:
-        postfix = start("postfix", ["postfix", "-c", self.root / "postfix/conf", "start-fg"], log=self._log("postfix"))
+        # A shell in between: master changes its effective user, which makes Linux forget the signal for an orphan.
+        configuration = self.root / "postfix/conf"
+        command = (
+            f"postfix -c {configuration} check; {_MASTER} -s -c {configuration} & master=$!;"
+            " trap 'kill $master' TERM; wait $master; wait $master"
+        )
+        postfix = start("postfix", ["sh", "-c", command], log=self._log("postfix"))
         self._daemons.append(postfix)
         return postfix
 
@@ -219,10 +257,29 @@ class Sogo:
 
     def _start_sogod(self, workers: int) -> Daemon:
         home = self.root / "sogo"
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "USER": "sogo", "LOGNAME": "sogo", "TZ": "UTC", "GNUSTEP_CONFIG_FILE": str(home / "GNUstep.conf")}  # fmt: skip
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(home),
+            "USER": "sogo",
+            "LOGNAME": "sogo",
+            "TZ": "UTC",
+            "GNUSTEP_CONFIG_FILE": str(home / "GNUstep.conf"),
+        }
         return start(
             "sogod",
-            ["/usr/sbin/sogod", "-WONoDetach", "YES", "-WOPort", f"127.0.0.1:{self.port}", "-WOWorkersCount", workers, "-WOPidFile", home / "sogod.pid", "-WOLogFile", self.root / "log/sogo.log"],  # fmt: skip
+            [
+                "/usr/sbin/sogod",
+                "-WONoDetach",
+                "YES",
+                "-WOPort",
+                f"127.0.0.1:{self.port}",
+                "-WOWorkersCount",
+                workers,
+                "-WOPidFile",
+                home / "sogod.pid",
+                "-WOLogFile",
+                self.root / "log/sogo.log",
+            ],
             user="sogo",
             log=self._log("sogod"),
             env=environment,
@@ -274,5 +331,7 @@ def seed_mails(user: str) -> list[EmailMessage]:
     html = new_mail(f"Seed mail 2 for {user}: Grüße aus Köln", user, "Grüße, Nummer 2.\n")
     html.add_alternative("<html><body><p>Grüße, <b>Nummer 2</b>.</p></body></html>", subtype="html")
     attachment = new_mail(f"Seed mail 3 for {user}: with an attachment", user, "See the attachment.\n")
-    attachment.add_attachment(bytes(range(256)) * 8, maintype="application", subtype="octet-stream", filename="data-3.bin")
+    attachment.add_attachment(
+        bytes(range(256)) * 8, maintype="application", subtype="octet-stream", filename="data-3.bin"
+    )
     return [plain, html, attachment]
