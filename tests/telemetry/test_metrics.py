@@ -1,49 +1,39 @@
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
-from gatepost.telemetry.metrics import Metrics
-
-
-def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = metrics.render()[0].decode()
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from gatepost.telemetry import new_registry, render
 
 
-def test_decisions_are_counted_by_effect_and_reason():
-    metrics = Metrics()
-    metrics.decided("DENY", "MobileDeviceAccessOverride", 0.00002)
-    metrics.decided(None, "DeviceInformationRequired")
-    found = samples(metrics)
-    assert found["gatepost_decisions_total", (("effect", "DENY"), ("reason", "MobileDeviceAccessOverride"))] == 1
-    assert found["gatepost_decisions_total", (("effect", "NONE"), ("reason", "DeviceInformationRequired"))] == 1
-    assert found["gatepost_decision_seconds_count", ()] == 1
+class Age(Collector):
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def collect(self):
+        yield GaugeMetricFamily("gatepost_age_seconds", "An age.", value=self.seconds)
 
 
-def test_answers_are_counted_and_timed():
-    metrics = Metrics()
-    metrics.answered("gateway", "FolderSync", 200, 0.003)
-    metrics.answered("gateway", "Ping", 200)
-    found = samples(metrics)
-    assert found["gatepost_requests_total", (("command", "FolderSync"), ("face", "gateway"), ("status", "200"))] == 1
-    assert found["gatepost_request_seconds_count", (("face", "gateway"),)] == 1
-    assert found["gatepost_request_seconds_bucket", (("face", "gateway"), ("le", "0.0025"))] == 0
-    assert found["gatepost_request_seconds_bucket", (("face", "gateway"), ("le", "0.005"))] == 1
+def samples(registry) -> dict[str, float]:
+    text, content_type = render(registry)
+    assert content_type.startswith("text/plain; version=")
+    families = text_string_to_metric_families(text.decode())
+    return {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
 
 
-def test_gauges_are_asked_when_they_are_read():
-    metrics, values = Metrics(), {"age": 0.5, "parked": 1}
-    metrics.watch_replica(lambda: 7, lambda: values["age"], lambda: values["parked"])
-    values["age"], values["parked"] = 2.5, 3
-    metrics.ended()
-    found = samples(metrics)
-    assert (found["gatepost_replica_revision", ()], found["gatepost_replica_age_seconds", ()]) == (7, 2.5)
-    assert (found["gatepost_parked_requests", ()], found["gatepost_parked_requests_ended_total", ()]) == (3, 1)
+def test_the_process_and_the_collectors_are_told():
+    found = samples(new_registry(Age(2.5)))
+    assert found["gatepost_age_seconds"] == 2.5
+    assert found["process_resident_memory_bytes"] > 1_000_000
 
 
-def test_two_of_them_do_not_add_up():
-    first, second = Metrics(), Metrics()
-    first.ended()
-    assert samples(second)["gatepost_parked_requests_ended_total", ()] == 0
+def test_a_collector_is_asked_each_time():
+    age = Age(1.0)
+    registry = new_registry(age)
+    samples(registry)
+    age.seconds = 9.0
+    assert samples(registry)["gatepost_age_seconds"] == 9.0
+
+
+def test_two_registries_do_not_share():
+    new_registry(Age(1.0))
+    assert "gatepost_age_seconds" not in samples(new_registry())

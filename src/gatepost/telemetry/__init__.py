@@ -1,6 +1,6 @@
 """Logs and metrics."""
 
 from gatepost.telemetry.logs import configure_logs
-from gatepost.telemetry.metrics import Metrics
+from gatepost.telemetry.metrics import new_registry, render
 
-__all__ = ["Metrics", "configure_logs"]
+__all__ = ["configure_logs", "new_registry", "render"]
