@@ -13,8 +13,8 @@ _RANKS = {version: rank for rank, version in enumerate(VERSIONS)}
 
 
 def at_least(version: str, least: str) -> bool:
-    """True where protocol `version` is `least` or newer; both must be in `VERSIONS`."""
-    return _RANKS[version] >= _RANKS[least]
+    """True where protocol `version` is `least` or newer; a version that is not in `VERSIONS` is older than all."""
+    return _RANKS.get(version, -1) >= _RANKS[least]
 
 
 class Body(Enum):

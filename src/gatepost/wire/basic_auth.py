@@ -1,0 +1,51 @@
+"""The Authorization header with user name and password (RFC 7617)."""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import dataclass, field
+
+HEADER_LIMIT = 8192
+"""Bytes; what servers commonly accept for one header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login as it was typed, and its password, which stays out of `repr`."""
+
+    login: str
+    password: str = field(repr=False)
+
+
+def parse(header: bytes) -> Credentials | None:
+    """The credentials in the value of an Authorization header, None where it is not readable Basic authentication.
+
+    The bytes are UTF-8, or Latin-1 where they are not (Outlook for desktops). A login is not empty and has no control
+    character in it, a password has no control character.
+    """
+    if len(header) > HEADER_LIMIT:
+        return None
+    scheme, _, token = header.strip().partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        raw = binascii.a2b_base64(token.strip(), strict_mode=True)
+    except (binascii.Error, ValueError):
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    login, colon, password = text.partition(":")
+    if not colon or not login.strip() or _has_control_character(text):
+        return None
+    return Credentials(login, password)
+
+
+def render(credentials: Credentials) -> bytes:
+    """The header's value for `credentials`, in UTF-8."""
+    return b"Basic " + binascii.b2a_base64(f"{credentials.login}:{credentials.password}".encode(), newline=False)
+
+
+def _has_control_character(text: str) -> bool:
+    return any(character < " " or "\x7f" <= character <= "\x9f" for character in text)
