@@ -1,0 +1,121 @@
+"""The product as its users run it: `gatepost init`, then `gatepost serve` in a process of its own, asked by AWS's client."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+from tests.support.daemons import Daemon, free_ports, run, scratch_folder, start, wait_until
+
+GATEPOST = Path(sys.executable).parent / "gatepost"
+ORGANIZATION_ID = "m-0123456789abcdef0123456789abcdef"
+
+
+class Gatepost:
+    """One configuration, and the processes that serve it.
+
+    `settings` are further variables, such as `{"GATEPOST_GATEWAY__MAX_REPLICA_AGE": "2"}`.
+    """
+
+    def __init__(self, upstream: str, *, store_url: str | None = None, settings: dict[str, str] | None = None, domain: str = "example.com") -> None:  # fmt: skip
+        self.folder = scratch_folder("stack")
+        self._daemons: list[Daemon] = []
+        gateway_port, control_port = free_ports(2)
+        self.environment = clean_environment() | {
+            "GATEPOST_GATEWAY__LISTEN": f"127.0.0.1:{gateway_port}",
+            "GATEPOST_CONTROL__LISTEN": f"127.0.0.1:{control_port}",
+            **({"GATEPOST_STORE__URL": store_url} if store_url else {}),
+            **(settings or {}),
+        }
+        command = [GATEPOST, "init", "--json", "--directory", self.folder, "--organization-id", ORGANIZATION_ID, "--domain", domain, "--upstream", upstream]  # fmt: skip
+        self.initial: dict[str, str] = json.loads(run(command, env=self.environment, cwd=self.folder))
+        self.configuration = self.folder / Path(self.initial["config"]).name
+        self.organization_id = self.initial["organization_id"]
+        self.gateway_url = f"http://127.0.0.1:{gateway_port}/Microsoft-Server-ActiveSync"
+        self.control_url = f"http://127.0.0.1:{control_port}"
+        self.client = self.new_client()
+
+    def new_client(self, make: Callable[..., Any] | None = None) -> Any:
+        """A client of the control API; `make` is `boto3.client` where that is installed, else botocore's own maker."""
+        return (make or botocore.session.Session().create_client)(
+            "workmail",
+            endpoint_url=self.control_url,
+            region_name="us-east-1",
+            aws_access_key_id=self.initial["access_key_id"],
+            aws_secret_access_key=self.initial["secret_access_key"],
+            config=Config(retries={"max_attempts": 0}),
+        )
+
+    def serve(self, role: str = "all", settings: dict[str, str] | None = None) -> Daemon:
+        """Start `gatepost serve` and return when it is ready; several roles may run at once."""
+        daemon = start(
+            f"gatepost-{role}-{len(self._daemons)}",
+            [GATEPOST, "serve", "--config", self.configuration, "--role", role],
+            log=self.folder / f"serve-{role}-{len(self._daemons)}.log",
+            env=self.environment | (settings or {}),
+            cwd=self.folder,
+        )
+        self._daemons.append(daemon)
+        url = self.gateway_url if role == "gateway" else f"{self.control_url}/readyz"
+        wait_until(lambda: answered(url), f"gatepost serve --role {role} answers", alive=[daemon])
+        return daemon
+
+    def stop(self) -> None:
+        """Stop every process and remove the folder."""
+        for daemon in reversed(self._daemons):
+            daemon.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- what an administrator does
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One operation of the API in this organization, by its name in snake case."""
+        answer: dict[str, Any] = getattr(self.client, operation)(OrganizationId=self.organization_id, **parameters)
+        return answer
+
+    def override(self, user: str, device_id: str, effect: str) -> None:
+        """PutMobileDeviceAccessOverride."""
+        self.call("put_mobile_device_access_override", UserId=user, DeviceId=device_id, Effect=effect)
+
+    def deny_all_devices(self) -> None:
+        """Replace the device rules by WorkMail's DefaultDenyAll."""
+        for rule in self.call("list_mobile_device_access_rules")["Rules"]:
+            self.call("delete_mobile_device_access_rule", MobileDeviceAccessRuleId=rule["MobileDeviceAccessRuleId"])
+        self.call("create_mobile_device_access_rule", Name="DefaultDenyAll", Effect="DENY")
+
+    def gatepost(self, *arguments: str) -> str:
+        """Run a `gatepost` command with this configuration."""
+        return run([GATEPOST, *arguments, "--config", self.configuration], env=self.environment, cwd=self.folder)
+
+    def devices(self) -> list[dict[str, Any]]:
+        """What `gatepost devices list --json` says."""
+        listed = json.loads(self.gatepost("devices", "list", "--json"))
+        return listed if isinstance(listed, list) else listed["devices"]
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without GATEPOST_* and AWS_* variables of whoever runs the tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("GATEPOST_", "AWS_"))}
+
+
+def answered(url: str) -> bool:
+    """True when there is an HTTP answer below 500."""
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+    return True
