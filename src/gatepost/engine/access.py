@@ -48,8 +48,8 @@ class DeviceProperties:
 class AccessRequest:
     """One request to be decided.
 
-    `device_ids` are the canonical spellings under which the device may be known, the first is its name; empty for
-    protocols without devices (then overrides and device rules play no part).
+    `device_ids` are the canonical spellings under which the device may be known, the first is its name. Overrides and
+    device rules play a part in ActiveSync only.
     """
 
     action: Action
@@ -66,7 +66,8 @@ class Decision:
 
     `effect` is None only while the decision waits for what the device has not reported yet (`reason` is then
     DEVICE_INFORMATION_REQUIRED and `waits_for` names the properties). `matched_rules` are the rules (ids of device
-    rules, names of access control rules) that produced the effect.
+    rules, names of access control rules) that produced the effect, in order. `error` says what went wrong when the
+    reason is ERROR: for the log, not for the phone.
     """
 
     effect: Effect | None
@@ -74,6 +75,7 @@ class Decision:
     matched_rules: tuple[str, ...] = ()
     revision: int = 0
     waits_for: tuple[str, ...] = ()
+    error: str | None = None
 
     @property
     def allowed(self) -> bool:

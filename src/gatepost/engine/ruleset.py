@@ -1,0 +1,216 @@
+"""An organization's rules at one revision: immutable, and cheap to carry on to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from immutables import Map
+
+from gatepost.engine.rules import CompiledRule, compile_access_control_rule, compile_device_rule
+from gatepost.model import (
+    AccessControlRule,
+    Directory,
+    EntityState,
+    Kind,
+    MobileDeviceAccessOverride,
+    MobileDeviceAccessRule,
+    Organization,
+    OrganizationState,
+    User,
+    address_key,
+    canonical_device_id,
+    enrolled_user_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gatepost.engine.matching import AccessSubject, ShownDevice, Subject
+    from gatepost.model import Change, Noun
+
+OverrideKey: TypeAlias = tuple[str, str]
+_N = TypeVar("_N")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """One organization at one revision.
+
+    `logins` holds the name, address and aliases of every user who is not deleted, `deleted_logins` those of deleted
+    users with all who had them; both by `address_key`. `overrides` is keyed by (user id, canonical DeviceId). The rule
+    lists are in the order of their keys, so that the order in which rules arrive means nothing.
+    """
+
+    organization: Organization
+    revision: int
+    users: Map[str, User]
+    logins: Map[str, str]
+    deleted_logins: Map[str, frozenset[str]]
+    overrides: Map[OverrideKey, MobileDeviceAccessOverride]
+    device_rules: tuple[CompiledRule[ShownDevice], ...]
+    access_control_rules: tuple[CompiledRule[AccessSubject], ...]
+
+    @classmethod
+    def build(
+        cls,
+        organization: Organization,
+        *,
+        users: Iterable[User] = (),
+        rules: Iterable[MobileDeviceAccessRule] = (),
+        overrides: Iterable[MobileDeviceAccessOverride] = (),
+        access_control_rules: Iterable[AccessControlRule] = (),
+        revision: int = 0,
+    ) -> RuleSet:
+        """The rules of `organization`, in any order; no two users who are not deleted may share a login."""
+        known = Map({user.user_id: user for user in users})
+        logins = {login: user.user_id for user in known.values() if _is_live(user) for login in _logins(user)}
+        deleted: dict[str, frozenset[str]] = {}
+        for user in known.values():
+            for login in () if _is_live(user) else _logins(user):
+                deleted[login] = deleted.get(login, frozenset()) | {user.user_id}
+        return cls(
+            organization,
+            revision,
+            known,
+            Map(logins),
+            Map(deleted),
+            Map({(one.user_id, canonical_device_id(one.device_id)): one for one in overrides}),
+            tuple(sorted(map(compile_device_rule, rules), key=_key)),
+            tuple(sorted(map(compile_access_control_rule, access_control_rules), key=_key)),
+        )
+
+    def apply(self, change: Change) -> RuleSet:
+        """The rules after `change`; a change older than these rules is already in them.
+
+        Raises:
+            ValueError: the change is another organization's.
+            TypeError: the change's noun is not of its kind.
+        """
+        if change.organization_id != self.organization.organization_id:
+            raise ValueError(
+                f"change {change.revision} belongs to organization `{change.organization_id}`, "
+                f"not to `{self.organization.organization_id}`: apply it to that one's rules",
+            )
+        if change.revision < self.revision:
+            return self
+        return replace(self._with(change.kind, change.key, change.noun), revision=change.revision)
+
+    def find_user(self, login: str) -> User | None:
+        r"""The user who logs in as `alice`, `DOMAIN\alice`, an address or an alias; None if there is none.
+
+        A deleted user is found too, after all others: an open directory does not take up anew whom an administrator
+        has deleted, and `decide` refuses them. For the same reason `alice@<default domain>` finds an `alice` who has no
+        address (yet, or any more).
+        """
+        name = self._login(login)
+        local_part, _, domain = name.rpartition("@")
+        bare = local_part if domain == self.organization.default_domain else ""
+        for index in (self._live, self._deleted):
+            user = index(name) or index(self._address(name))
+            if user is not None:
+                return user
+            user = index(bare)
+            if user is not None and user.email is None:
+                return user
+        return None
+
+    def identify(self, login: str) -> str | None:
+        """The user id to decide about for this login.
+
+        In an open directory an unknown address in one of the organization's mail domains has the id that it will be
+        enrolled with (`model.enrolled_user_id`). None: nobody that these rules know.
+        """
+        user = self.find_user(login)
+        if user is not None:
+            return user.user_id
+        address = self._address(self._login(login))
+        local_part, _, domain = address.rpartition("@")
+        if self.organization.directory is Directory.OPEN and local_part and domain in self.organization.domains:
+            return enrolled_user_id(self.organization.organization_id, address)
+        return None
+
+    def _live(self, login: str) -> User | None:
+        user_id = self.logins.get(login)
+        return None if user_id is None else self.users[user_id]
+
+    def _deleted(self, login: str) -> User | None:
+        user_ids = self.deleted_logins.get(login)
+        return self.users[min(user_ids)] if user_ids else None
+
+    @staticmethod
+    def _login(login: str) -> str:
+        return address_key(login.partition("\\")[2] if "\\" in login else login)
+
+    def _address(self, name: str) -> str:
+        return name if "@" in name or not name else f"{name}@{self.organization.default_domain}"
+
+    def _with(self, kind: Kind, key: tuple[str, ...], noun: Noun | None) -> RuleSet:
+        match kind:
+            case Kind.ORGANIZATION:
+                gone = replace(self.organization, state=OrganizationState.DELETED)
+                return replace(self, organization=gone if noun is None else _of(Organization, noun))
+            case Kind.USER:
+                return self._with_user(key[0], None if noun is None else _of(User, noun))
+            case Kind.MOBILE_DEVICE_ACCESS_OVERRIDE:
+                return self._with_override(key, None if noun is None else _of(MobileDeviceAccessOverride, noun))
+            case Kind.MOBILE_DEVICE_ACCESS_RULE:
+                device_rule = None if noun is None else compile_device_rule(_of(MobileDeviceAccessRule, noun))
+                return replace(self, device_rules=_replaced(self.device_rules, key[0], device_rule))
+            case Kind.ACCESS_CONTROL_RULE:
+                rule = None if noun is None else compile_access_control_rule(_of(AccessControlRule, noun))
+                return replace(self, access_control_rules=_replaced(self.access_control_rules, key[0], rule))
+        return self
+
+    def _with_override(self, key: tuple[str, ...], override: MobileDeviceAccessOverride | None) -> RuleSet:
+        pair = (key[0], canonical_device_id(key[1]))
+        if override is not None:
+            return replace(self, overrides=self.overrides.set(pair, override))
+        return replace(self, overrides=self.overrides.delete(pair)) if pair in self.overrides else self
+
+    def _with_user(self, user_id: str, user: User | None) -> RuleSet:
+        users, logins, deleted = self.users, self.logins, self.deleted_logins
+        old = users.get(user_id)
+        if old is not None:
+            users = users.delete(user_id)
+            for login in _logins(old):
+                if logins.get(login) == user_id:
+                    logins = logins.delete(login)
+                others = deleted.get(login, frozenset()) - {user_id}
+                if others:
+                    deleted = deleted.set(login, others)
+                elif login in deleted:
+                    deleted = deleted.delete(login)
+        if user is not None:
+            users = users.set(user_id, user)
+            for login in _logins(user):
+                if _is_live(user):
+                    logins = logins.set(login, user_id)
+                else:
+                    deleted = deleted.set(login, deleted.get(login, frozenset()) | {user_id})
+        return replace(self, users=users, logins=logins, deleted_logins=deleted)
+
+
+def _is_live(user: User) -> bool:
+    return user.state is not EntityState.DELETED
+
+
+def _logins(user: User) -> set[str]:
+    return {address_key(login) for login in (user.name, user.email, *user.aliases) if login}
+
+
+def _key(rule: CompiledRule[Subject]) -> str:
+    return rule.key
+
+
+def _replaced(
+    rules: tuple[CompiledRule[Subject], ...], key: str, rule: CompiledRule[Subject] | None
+) -> tuple[CompiledRule[Subject], ...]:
+    others = [one for one in rules if one.key != key]
+    return tuple(sorted(others if rule is None else [*others, rule], key=_key))
+
+
+def _of(kind: type[_N], noun: Noun) -> _N:
+    if not isinstance(noun, kind):
+        raise TypeError(f"a change carries a {type(noun).__name__} where a {kind.__name__} belongs")
+    return noun
