@@ -1,0 +1,80 @@
+"""The mail server's answer on its way to the phone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatepost.gateway.downstream import Downstream
+
+ASK_FOR_CREDENTIALS = (b"WWW-Authenticate", b'Basic realm="Gatepost", charset="UTF-8"')
+
+
+class Answer:
+    """Frames an answer anew: same status, headers and body, this connection's own length and keep-alive."""
+
+    __slots__ = ("_chunked", "_downstream", "_out", "status")
+
+    def __init__(
+        self, downstream: Downstream, status: int, headers: list[tuple[bytes, bytes]], length: bytes | None
+    ) -> None:
+        self._downstream = downstream
+        self.status = status
+        self._chunked = False
+        lines = [downstream.status_line(status)]
+        lines += [b"%s: %s\r\n" % header for header in headers]
+        if length is not None:
+            lines.append(b"Content-Length: %s\r\n" % length)
+        elif status not in {204, 304}:
+            if downstream.chunks:
+                self._chunked = True
+                lines.append(b"Transfer-Encoding: chunked\r\n")
+            else:
+                downstream.close_after()
+        if not downstream.keeps_alive:
+            lines.append(b"Connection: close\r\n")
+        lines.append(b"\r\n")
+        self._out = lines
+
+    def body(self, data: bytes) -> None:
+        """A piece of the body."""
+        if self._chunked:
+            self._out += (b"%x\r\n" % len(data), data, b"\r\n")
+        else:
+            self._out.append(data)
+
+    def flush(self) -> None:
+        """Send what has gathered."""
+        if self._out:
+            out, self._out = self._out, []
+            self._downstream.write(b"".join(out))
+
+    def end(self) -> None:
+        """Send the rest."""
+        if self._chunked:
+            self._out.append(b"0\r\n\r\n")
+        self.flush()
+
+
+def corrected(status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Headers as a phone needs them: a 401 asks for Basic credentials, and for nothing that needs one connection."""
+    if status != 401:
+        return headers
+    kept = [header for header in headers if header[0].lower() != b"www-authenticate"]
+    basic = [
+        header for header in headers if header[0].lower() == b"www-authenticate" and header[1][:5].lower() == b"basic"
+    ]
+    return kept + (basic or [ASK_FOR_CREDENTIALS])
+
+
+def with_provision(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """OPTIONS headers that offer Provision and Settings: asked to provision, a phone must be able to know the word."""
+    offered = []
+    for name, value in headers:
+        if name.lower() == b"ms-asprotocolcommands":
+            commands = [command.strip() for command in value.split(b",")]
+            commands += [command for command in (b"Settings", b"Provision") if command not in commands]
+            offered.append((name, b",".join(commands)))
+        else:
+            offered.append((name, value))
+    return offered

@@ -1,0 +1,339 @@
+"""One request of a phone: who asks, whether it may, and how it is told no.
+
+    start ─► identify ─► decide ─┬─ ALLOW ───────────────► forward ─► answer ─► over
+                                 ├─ undecided, identifying ► forward
+                                 └─ else ─► prove credentials ─► refuse ─► over
+
+Until the answer's head is sent, `reconsider` may end it in the words of its command.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING
+
+import structlog
+
+from gatepost.engine import Reason
+from gatepost.gateway import forwarding
+from gatepost.gateway.answers import corrected, with_provision
+from gatepost.gateway.devices import NOTHING_REPORTED
+from gatepost.gateway.relay import ANSWER_SECONDS, Head, Relay
+from gatepost.wire import basic_auth
+from gatepost.wire.eas import device_information, provisioning, refusal
+from gatepost.wire.eas.commands import at_least
+from gatepost.wire.eas.refusal import Status
+from gatepost.wire.eas.request import MalformedRequest, UnknownCommand
+from gatepost.wire.wbxml import WbxmlError, decode
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from gatepost.engine import Decision, RuleSet
+    from gatepost.gateway.devices import DeviceState
+    from gatepost.gateway.downstream import Downstream
+    from gatepost.gateway.identify import Identity
+    from gatepost.gateway.proofs import Proof
+    from gatepost.gateway.workings import Workings
+    from gatepost.model import DeviceFacts
+    from gatepost.wire.eas.refusal import Refusal
+    from gatepost.wire.eas.request import EasRequest
+
+log = structlog.get_logger(__name__)
+
+_IDENTIFYING = frozenset({"Provision", "Settings"})
+_USER_LEVEL = frozenset({Reason.USER_NOT_FOUND, Reason.USER_NOT_ENABLED, Reason.ORGANIZATION_NOT_FOUND})
+_OUR_FAULT = frozenset({Reason.RULES_TOO_OLD, Reason.ERROR})
+_PATHS = frozenset(
+    {b"/Microsoft-Server-ActiveSync", b"/microsoft-server-activesync", b"/microsoft-server-activesync/default.eas"}
+)
+_PING_EXPIRED = bytes.fromhex("03016a00000d45470331000101")  # <Ping><Status>1</Status></Ping>
+
+
+class Exchange(Relay):
+    """See the module; made, started and told by its `Downstream`."""
+
+    __slots__ = (
+        "_asks_policy",
+        "_authorization",
+        "_facts",
+        "_http_user_agent",
+        "_proven",
+        "_ruleset",
+        "_state",
+        "identity",
+    )
+
+    def __init__(
+        self, workings: Workings, downstream: Downstream, head: Head, body: bytes, spool: IO[bytes] | None
+    ) -> None:
+        super().__init__(workings, downstream, head, body, spool)
+        self.identity: Identity | None = None
+        self._state: DeviceState | None = None
+        self._authorization = b""
+        self._http_user_agent: str | None = None
+        self._facts: DeviceFacts | None = None
+        self._ruleset: RuleSet | None = None
+        self._proven = False
+        self._asks_policy = False
+
+    # -- what it asks and whether it may
+
+    def start(self) -> None:
+        """Look at the request; it is whole, or a long body has begun to come."""
+        head = self._head
+        assert head is not None
+        path, _, query = head.target.partition(b"?")
+        headers = head.headers
+        if path not in _PATHS and path.lower().rstrip(b"/") not in _PATHS:
+            self._reply(404)
+            return
+        authorization = headers.get(b"authorization")
+        credentials = None if authorization is None else basic_auth.parse(authorization)
+        if authorization is None or credentials is None:
+            self._unauthorized()
+            return
+        self._authorization = authorization
+        workings = self._workings
+        self._ip_address = workings.clients.address(self._downstream.peer, headers.get(b"x-forwarded-for"))
+        if head.method == b"OPTIONS":
+            self._forward()
+            return
+        if head.method != b"POST":
+            self._reply(405, (b"Allow", b"OPTIONS, POST"))
+            return
+        try:
+            prepared = workings.forwarding.prepare(
+                query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey")
+            )
+            self._body_type = forwarding.content_type(prepared.eas, headers, self._first(), empty=head.length == 0)
+            self._prepared = prepared
+            if prepared.eas.command in _IDENTIFYING:
+                self._read_document()
+        except UnknownCommand as error:
+            log.info("request.unknown_command", error=str(error))
+            self._reply(501)
+            return
+        except (MalformedRequest, forwarding.WrongBody, WbxmlError) as error:
+            log.info("request.malformed", error=str(error))
+            self._reply(400)
+            return
+        agent = headers.get(b"user-agent")
+        self._http_user_agent = None if agent is None else agent.decode("latin-1").strip() or None
+        self.identity = identity = workings.identifier.identify(credentials.login)
+        if identity is not None:
+            self._state = workings.devices.get(identity.user_id, prepared.eas.device_id)
+        self._consider()
+
+    def _first(self) -> bytes:
+        if self._spool is None:
+            return self._body
+        self._spool.seek(0)
+        first = self._spool.read(64)
+        self._spool.seek(0)
+        return first
+
+    def _read_document(self) -> None:
+        """Provision and Settings are read whole: they carry what the device says about itself."""
+        body = self._body if self._spool is None else self._spool.read()
+        if self._spool is not None:
+            self._spool.seek(0)
+        document = decode(body)
+        self._facts = device_information.read(document)
+        if self._facts is None and self._eas.command == "Provision":
+            step = provisioning.read(document)
+            self._asks_policy = step is None or step.phase is provisioning.Phase.INITIAL
+
+    @property
+    def _eas(self) -> EasRequest:
+        assert self._prepared is not None
+        return self._prepared.eas
+
+    def _decide(self) -> Decision:
+        replica, identity = self._workings.replica, self.identity
+        self._ruleset = None if identity is None else replica.rulesets.get(identity.organization_id)
+        return self._workings.decider.decide(identity, self._eas, self._http_user_agent, self._ip_address, self._state)
+
+    def _consider(self) -> None:
+        """Decide and act; comes back here once the credentials are proven, if that is needed first."""
+        if self._facts is not None and self.identity is not None:
+            known = NOTHING_REPORTED if self._state is None else self._state.facts
+            facts = device_information.merge(known, self._facts)
+            if facts != known:
+                if not self._proven:
+                    self._prove()
+                    return
+                self._workings.devices.report(self._seen(self.identity), facts)
+            self._facts = None
+        decision = self._decide()
+        if (decision.effect is None and self._may_identify()) or decision.allowed:
+            self._workings.metrics.decided(decision)
+            self._forward()
+        elif not self._proven:
+            self._prove()
+        elif decision.effect is None and self._had_its_say():
+            self._consider()
+        else:
+            self._refuse(decision)
+
+    def _let_through(self, decision: Decision) -> None:
+        self._workings.metrics.decided(decision)
+        if self.identity is not None:
+            self._workings.connections.add(self.identity.user_id, self)
+        self._forward()
+
+    def _may_identify(self) -> bool:
+        """An undecided phone may provision; from 14.1 on its first Provision has to say what it is (MS-ASPROV 3.2.5.1)."""
+        eas = self._eas
+        return eas.command == "Provision" and not (self._asks_policy and at_least(eas.protocol_version, "14.1"))
+
+    def _had_its_say(self) -> bool:
+        """A phone that has provisioned and goes on without saying what it is leaves its properties empty."""
+        state = self._state
+        if state is None or not state.provisioned or self._eas.command in _IDENTIFYING or state.facts.reported:
+            return False
+        self._workings.devices.report(state, replace(state.facts, reported=True))
+        return True
+
+    def _seen(self, identity: Identity) -> DeviceState:
+        self._state = state = self._workings.devices.seen(
+            identity, self._eas, self._http_user_agent, self._ip_address, time.time()
+        )
+        return state
+
+    # -- proving that it can log in
+
+    def _prove(self) -> None:
+        if self._workings.proofs.remembers(self._authorization):
+            self._proven = True
+            self._consider()
+            return
+        self._downstream.pause_reading(paused=True)
+        self._downstream.hold(ANSWER_SECONDS)
+        self._workings.prober.prove(self._authorization).add_done_callback(self._proved)
+
+    def _proved(self, task: asyncio.Task[Proof]) -> None:
+        if self._over:
+            return
+        status = 503 if task.cancelled() or task.exception() is not None else task.result().status
+        if status == 200:
+            self._proven = True
+            self._consider()
+        elif status == 401:
+            self._unauthorized()
+        elif status == 403:
+            self._reply(403)
+        else:
+            self._unavailable()
+
+    # -- no
+
+    def _refuse(self, decision: Decision) -> None:
+        """Answer what this command and version understand; the credentials are proven."""
+        eas, identity = self._eas, self.identity
+        self._workings.metrics.decided(decision)
+        if decision.reason in _OUR_FAULT:
+            self._unavailable((b"X-MS-ASThrottle", decision.reason.value.encode()))
+            return
+        if identity is not None:
+            self._seen(identity)
+        if decision.effect is not None:
+            status = (
+                Status.USER_DISABLED_FOR_SYNC
+                if decision.reason in _USER_LEVEL
+                else Status.DEVICE_IS_BLOCKED_FOR_THIS_USER
+            )
+            answer = refusal.refuse(eas.command, eas.protocol_version, status, decision.reason.value)
+        elif eas.command == "Provision":
+            answer = refusal.refuse(
+                eas.command, eas.protocol_version, Status.DEVICE_INFORMATION_REQUIRED, decision.reason.value
+            )
+        else:
+            answer = refusal.ask_to_provision(eas.command, eas.protocol_version, decision.reason.value)
+        log.info(
+            "access.refused",
+            user_id=None if identity is None else identity.user_id,
+            device_id=eas.device_id,
+            command=eas.command,
+            effect=decision.effect,
+            reason=decision.reason.value,
+            matched_rules=decision.matched_rules,
+            revision=decision.revision,
+        )
+        self._say(answer)
+
+    def reconsider(self) -> None:
+        """The rules, the user or the device changed while the request is at the mail server."""
+        if self._over or self._prepared is None or self._connection is None:
+            return
+        decision = self._decide()
+        if self._through(decision):
+            return
+        self._workings.metrics.ended += 1
+        eas = self._eas
+        log.info("access.ended", device_id=eas.device_id, command=eas.command, reason=decision.reason.value)
+        if self._answer is not None:
+            self._break_off(502)
+            return
+        self._cut()
+        if self._prepared.long:
+            self._workings.metrics.decided(decision)
+            self._say(refusal.end_parked(eas.command, decision.reason.value))
+        else:
+            self._consider()
+
+    def leave(self) -> None:
+        """The gateway stops: a parked request ends as if its time were up, so that the phone asks another gateway."""
+        if self._connection is not None and self._answer is None and self._prepared is not None and self._prepared.long:
+            self._cut()
+            if self._eas.command == "Ping":
+                self._reply(200, (b"Content-Type", b"application/vnd.ms-sync.wbxml"), body=_PING_EXPIRED)
+            else:
+                self._reply(200)
+
+    def _say(self, answer: Refusal) -> None:
+        headers = tuple((name.encode(), value.encode()) for name, value in answer.headers)
+        self._reply(answer.http_status, *headers, body=answer.body)
+
+    # -- what the relay asks
+
+    def _may_go_on(self) -> bool:
+        """After waiting for a connection."""
+        if self._prepared is None or self._through(self._decide()):
+            return True
+        self._untrack()
+        self._consider()
+        return False
+
+    def _may_answer(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
+        """After waiting for the mail server: what it says comes too late for a device that is denied by now."""
+        workings = self._workings
+        if status == 401:
+            workings.proofs.forget(self._authorization)
+            return corrected(status, headers)
+        if self._prepared is None:
+            return with_provision(headers)
+        if self._ruleset_moved():
+            self.reconsider()
+            if self._connection is None:
+                return None
+        if 200 <= status < 300 and self.identity is not None:
+            state = self._seen(self.identity)
+            if self._prepared.eas.command == "Provision":
+                state.provisioned = True
+        return headers
+
+    def _untrack(self) -> None:
+        if self.identity is not None:
+            self._workings.connections.remove(self.identity.user_id, self)
+
+    def _ruleset_moved(self) -> bool:
+        identity = self.identity
+        return identity is not None and (
+            self._workings.replica.rulesets.get(identity.organization_id) is not self._ruleset
+            or self._workings.decider.too_old
+        )
+
+    def _through(self, decision: Decision) -> bool:
+        return decision.allowed or (decision.effect is None and self._may_identify())

@@ -1,0 +1,71 @@
+"""Who asks: from a login to a user of an organization."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatepost.model import Directory, address_key, enrolled_user_id
+
+if TYPE_CHECKING:
+    from gatepost.gateway.replica import Replica
+
+_ADDRESS = re.compile(r"[a-z0-9._%+-]{1,64}@[a-z0-9.-]+\.[a-z-]{2,}")  # WorkMail EmailAddress, in lower case
+_MOST_REMEMBERED = 10_000  # logins; a flood of made-up ones only empties the memory, it does not grow it
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user as a login names it.
+
+    `address` is set when the user is not in the directory yet and an open directory would take it up under it.
+    """
+
+    organization_id: str
+    user_id: str
+    address: str | None = None
+
+
+class Identifier:
+    """Maps logins to identities by the replica's rules, and remembers them until users or organizations change."""
+
+    def __init__(self, replica: Replica, organization_id: str | None) -> None:
+        self._replica = replica
+        self._organization_id = organization_id
+        self._remembered: dict[str, Identity | None] = {}
+
+    def forget(self) -> None:
+        """Users or organizations changed: look again."""
+        self._remembered.clear()
+
+    def identify(self, login: str) -> Identity | None:
+        r"""Who `alice`, `DOMAIN\alice`, `alice@example.com` or an alias is; None when nobody can be meant."""
+        try:
+            return self._remembered[login]
+        except KeyError:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            identity = self._remembered[login] = self._look_up(login)
+            return identity
+
+    def _look_up(self, login: str) -> Identity | None:
+        name = address_key(login.rpartition("\\")[2])
+        _, at, domain = name.rpartition("@")
+        organization_id = self._replica.domains.get(domain) if at else self._default_organization()
+        ruleset = self._replica.rulesets.get(organization_id) if organization_id else None
+        if ruleset is None or organization_id is None or login.count("\\") > 1:
+            return None
+        user = ruleset.find_user(name)
+        if user is not None:
+            return Identity(organization_id, user.user_id)
+        address = name if at else f"{name}@{ruleset.organization.default_domain}"
+        if ruleset.organization.directory is not Directory.OPEN or not _ADDRESS.fullmatch(address):
+            return None
+        return Identity(organization_id, enrolled_user_id(organization_id, address), address)
+
+    def _default_organization(self) -> str | None:
+        if self._organization_id is not None:
+            return self._organization_id
+        active = set(self._replica.domains.values())
+        return next(iter(active)) if len(active) == 1 else None

@@ -1,0 +1,92 @@
+"""What a gateway counts: plain numbers on the hot path, turned into Prometheus' form when somebody asks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client import Metric
+
+    from gatepost.engine import Decision
+
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Histogram:
+    """Counts of seconds under each of `_BOUNDS`."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """One more."""
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative counts, as Prometheus wants them."""
+        rows: list[tuple[str, float]] = []
+        running = 0
+        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), self.counts, strict=True):
+            running += count
+            rows.append((bound, float(running)))
+        return rows
+
+
+class GatewayMetrics(Collector):
+    """The gateway's numbers; `gauges` are asked for when scraped: name → (help, value)."""
+
+    def __init__(self) -> None:
+        self.decisions: dict[tuple[str, str], int] = {}
+        self.requests: dict[tuple[str, int], int] = {}
+        self.seconds: dict[str, Histogram] = {"answered": Histogram(), "parked": Histogram(), "refused": Histogram()}
+        self.ended = 0
+        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision by its effect and reason."""
+        key = (decision.effect.value if decision.effect is not None else "UNDECIDED", decision.reason.value)
+        self.decisions[key] = self.decisions.get(key, 0) + 1
+
+    def answered(self, command: str, status: int, kind: str, seconds: float) -> None:
+        """Count a request by command and HTTP status, and its time under `kind`."""
+        key = (command, status)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        self.seconds[kind].observe(seconds)
+
+    def collect(self) -> Iterable[Metric]:
+        """All of it, for a Prometheus registry."""
+        decisions = CounterMetricFamily(
+            "gatepost_decisions", "Decisions by effect and reason.", labels=("effect", "reason")
+        )
+        for labels, count in list(self.decisions.items()):
+            decisions.add_metric(labels, count)
+        requests = CounterMetricFamily(
+            "gatepost_requests", "Answered requests by command and HTTP status.", labels=("command", "status")
+        )
+        for (command, status), count in list(self.requests.items()):
+            requests.add_metric((command, str(status)), count)
+        seconds = HistogramMetricFamily(
+            "gatepost_request_seconds",
+            "Time from a request to the end of its answer: answered by the mail server, parked there (Ping, Sync), refused.",
+            labels=("kind",),
+        )
+        for kind, histogram in self.seconds.items():
+            seconds.add_metric((kind,), histogram.buckets(), histogram.total)
+        yield from (
+            decisions,
+            requests,
+            seconds,
+            CounterMetricFamily("gatepost_requests_ended", "Requests in flight that a denial ended.", value=self.ended),
+        )
+        for name, (text, value) in self.gauges.items():
+            yield GaugeMetricFamily(name, text, value=value())

@@ -1,0 +1,218 @@
+"""A whole gateway: wires its parts, listens, follows the rules, writes down what it saw, and stops in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gatepost.gateway.client import Clients
+from gatepost.gateway.connections import Connections
+from gatepost.gateway.decisions import Decider
+from gatepost.gateway.devices import Devices
+from gatepost.gateway.downstream import Downstream
+from gatepost.gateway.forwarding import Forwarding
+from gatepost.gateway.identify import Identifier
+from gatepost.gateway.metrics import GatewayMetrics
+from gatepost.gateway.proofs import Prober, Proofs
+from gatepost.gateway.replica import Replica
+from gatepost.gateway.upstream import Upstream
+from gatepost.gateway.workings import Workings
+from gatepost.model import Device, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from gatepost.gateway.configuration import GatewayConfiguration
+    from gatepost.gateway.exchange import Exchange
+    from gatepost.model import Change
+    from gatepost.store.database import Store
+
+_OF_ONE_USER = frozenset({Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, Kind.USER, Kind.DEVICE})
+
+log = structlog.get_logger(__name__)
+
+_FLUSH_SECONDS = 1.0  # how much a crash may forget of what devices reported; they would be asked again
+_SWEEP_SECONDS = 1.0
+_DRAIN_SECONDS = 5.0
+_BACKLOG = 4096  # a proxy that restarts brings all its phones back at once
+_AT_A_TIME = 500  # exchanges looked at again between two turns of the event loop
+
+
+class Gateway:
+    """One gateway process's data plane.
+
+    `enroll(organization_id, address)` takes a user up in an open directory and returns the user id; it is called in a
+    thread. Use: `load()` (blocks, before the loop), `await start()`, `await stop()`.
+    """
+
+    def __init__(self, configuration: GatewayConfiguration, store: Store, enroll: Callable[[str, str], str]) -> None:
+        self.replica = Replica(store, self._changed)
+        self.metrics = GatewayMetrics()
+        self.devices = Devices(store, enroll)
+        self._configuration = configuration
+        self._server: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._was_too_old = False
+        upstream, proofs = Upstream(configuration), Proofs()
+        self._workings = Workings(
+            configuration=configuration,
+            replica=self.replica,
+            identifier=Identifier(self.replica, configuration.organization_id),
+            decider=Decider(self.replica, configuration.max_replica_age),
+            devices=self.devices,
+            connections=Connections(),
+            upstream=upstream,
+            proofs=proofs,
+            prober=Prober(upstream, proofs),
+            clients=Clients(configuration.trusted_proxies),
+            forwarding=Forwarding(configuration.upstream),
+            metrics=self.metrics,
+            now=time.monotonic,
+        )
+        self._name_gauges()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens; the port is the real one when 0 was asked for."""
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return host, port
+
+    def load(self) -> None:
+        """Read the rules and the devices; blocks. Without them no phone is let near."""
+        self.replica.load()
+        self.devices.load(self.replica.devices)
+        self.replica.devices = ()
+
+    async def start(self) -> None:
+        """Listen."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Downstream(self._workings), self._configuration.host, self._configuration.port, backlog=_BACKLOG
+        )
+        self.replica.start(loop)
+        self._tasks = [loop.create_task(self._sweep()), loop.create_task(self._flush())]
+
+    async def stop(self) -> None:
+        """Take no more phones, let answers finish, write what is left to be written."""
+        if self._server is not None:
+            self._server.close()
+        for exchange in self._workings.connections.all():
+            exchange.leave()
+        for downstream in tuple(self._workings.downstreams):
+            downstream.drain()
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self._workings.downstreams and time.monotonic() < deadline:  # noqa: ASYNC110 - a set that empties has no event
+            await asyncio.sleep(0.02)
+        for downstream in tuple(self._workings.downstreams):
+            downstream.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._write_devices()
+        self._workings.upstream.close()
+        await asyncio.get_running_loop().run_in_executor(None, self.replica.stop)
+
+    # -- the rules moved
+
+    def _changed(self, changes: Sequence[Change] | None) -> None:
+        workings = self._workings
+        if changes is None:
+            workings.identifier.forget()
+            self.devices.load(self.replica.devices)
+            self.replica.devices = ()
+            self._reconsider(workings.connections.all())
+            return
+        users: set[str] = set()
+        organizations: set[str] = set()
+        for change in changes:
+            if isinstance(change.noun, Device):
+                self.devices.learn(change.noun)
+            if change.kind in _OF_ONE_USER:
+                users.add(change.key[0])
+            else:
+                organizations.add(change.organization_id)
+            if change.kind in {Kind.USER, Kind.ORGANIZATION}:
+                workings.identifier.forget()
+        affected: dict[int, Exchange] = {}
+        for user_id in users:
+            affected.update((id(exchange), exchange) for exchange in workings.connections.of_user(user_id))
+        for organization_id in organizations:
+            affected.update(
+                (id(exchange), exchange) for exchange in workings.connections.of_organization(organization_id)
+            )
+        if affected:
+            self._reconsider(affected.values())
+
+    def _reconsider(self, exchanges: Iterable[Exchange]) -> None:
+        """Look again at requests in flight, without holding up the others: the rest in the loop's next turns."""
+        waiting = list(exchanges)
+        now, later = waiting[:_AT_A_TIME], waiting[_AT_A_TIME:]
+        for exchange in now:
+            exchange.reconsider()
+        if later:
+            asyncio.get_running_loop().call_soon(self._reconsider, later)
+
+    # -- what goes on beside the requests
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                now = self._workings.now()
+                for downstream in tuple(self._workings.downstreams):
+                    if downstream.deadline < now:
+                        downstream.expire()
+                self._workings.upstream.sweep()
+                too_old = self._workings.decider.too_old
+                if too_old and not self._was_too_old:
+                    log.error("replica.too_old", age=round(self.replica.age, 1))
+                    self._reconsider(self._workings.connections.all())
+                self._was_too_old = too_old
+            except Exception:
+                log.exception("gateway.sweep_failed")
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            try:
+                await self._write_devices()
+            except Exception:
+                log.exception("gateway.flush_failed")
+
+    async def _write_devices(self) -> None:
+        loop = asyncio.get_running_loop()
+        while batch := self.devices.take():
+            nouns = [state.noun() for state in batch]
+            addresses = [state.address for state in batch]
+            try:
+                dropped = await loop.run_in_executor(None, self.devices.write, batch, nouns, addresses)
+            except Exception as error:  # noqa: BLE001 - the store is away: it stays due, and is tried again
+                self.devices.again(batch)
+                log.warning("devices.not_written", error=str(error), devices=len(batch))
+                return
+            self.devices.written(batch, dropped)
+
+    def _name_gauges(self) -> None:
+        workings = self._workings
+        self.metrics.gauges = {
+            "gatepost_replica_revision": (
+                "Revision of the rules this gateway decides by.",
+                lambda: self.replica.revision,
+            ),
+            "gatepost_replica_age_seconds": (
+                "Seconds since the store was last known to hold nothing newer.",
+                lambda: min(self.replica.age, 1e9),
+            ),
+            "gatepost_parked_requests": (
+                "Ping and Sync requests waiting at the mail server.",
+                lambda: sum(exchange.parked for exchange in workings.connections.all()),
+            ),
+            "gatepost_requests_in_flight": ("Requests at the mail server.", lambda: len(workings.connections)),
+            "gatepost_connections": ("Open connections from phones.", lambda: len(workings.downstreams)),
+            "gatepost_upstream_connections": ("Open connections to the mail server.", lambda: len(workings.upstream)),
+            "gatepost_devices": ("Devices this gateway knows.", lambda: len(self.devices)),
+        }

@@ -1,0 +1,42 @@
+"""The parts of one gateway, wired once and passed to its connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatepost.gateway.client import Clients
+    from gatepost.gateway.configuration import GatewayConfiguration
+    from gatepost.gateway.connections import Connections
+    from gatepost.gateway.decisions import Decider
+    from gatepost.gateway.devices import Devices
+    from gatepost.gateway.downstream import Downstream
+    from gatepost.gateway.forwarding import Forwarding
+    from gatepost.gateway.identify import Identifier
+    from gatepost.gateway.metrics import GatewayMetrics
+    from gatepost.gateway.proofs import Prober, Proofs
+    from gatepost.gateway.replica import Replica
+    from gatepost.gateway.upstream import Upstream
+
+
+@dataclass(slots=True)
+class Workings:
+    """Everything an exchange needs; `now` is the event loop's clock in seconds."""
+
+    configuration: GatewayConfiguration
+    replica: Replica
+    identifier: Identifier
+    decider: Decider
+    devices: Devices
+    connections: Connections
+    upstream: Upstream
+    proofs: Proofs
+    prober: Prober
+    clients: Clients
+    forwarding: Forwarding
+    metrics: GatewayMetrics
+    now: Callable[[], float]
+    downstreams: set[Downstream] = field(default_factory=set)
