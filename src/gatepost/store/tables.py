@@ -1,0 +1,92 @@
+"""What the noun modules have in common: one noun, one table, each change of a row told to the feed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sqlalchemy import and_, delete, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gatepost.store.encoding import RECORDS, Record
+from gatepost.store.schema import NOUN_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Table
+
+    from gatepost.model import Kind
+    from gatepost.store.database import Reader, Transaction
+
+N = TypeVar("N")
+
+
+def upsert(connection: Connection, table: Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows; one that is there already (by primary key) takes the new values."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement: Any = insert(table)  # the two are spelt alike, but share no type
+    values = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values), rows
+    )
+
+
+class NounTable(Generic[N]):
+    """The rows of one kind of noun. A key is what a Change has: the primary key without the organization."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.table = NOUN_TABLES[kind]
+        self.record: Record[N] = RECORDS[kind]
+        self.key_names = tuple(column.name for column in self.table.primary_key if column.name != "organization_id")
+        self._columns = [self.table.c[name] for name in self.record.names]
+        self._key = [self.table.c[name] for name in self.key_names]
+
+    def key(self, noun: N) -> tuple[str, ...]:
+        """The noun's key."""
+        return tuple(getattr(noun, name) for name in self.key_names)
+
+    def get(self, reader: Reader, organization_id: str, *key: str) -> N | None:
+        """The noun, or None."""
+        found = self.select(reader, self._named(organization_id, key))
+        return found[0] if found else None
+
+    def put(self, transaction: Transaction, noun: Any, **derived: object) -> int:
+        """Write the row, with columns that are not the noun's own (`derived`); returns the change's revision."""
+        upsert(transaction.connection, self.table, self.record.to_columns(noun) | derived)
+        return transaction.change(self.kind, noun.organization_id, self.key(noun), noun)
+
+    def delete(self, transaction: Transaction, organization_id: str, *key: str) -> bool:
+        """Remove the row; False, and no change, when there was none."""
+        deleted = transaction.connection.execute(delete(self.table).where(self._named(organization_id, key)))
+        if deleted.rowcount:
+            transaction.change(self.kind, organization_id, key, None)
+        return bool(deleted.rowcount)
+
+    def page(
+        self,
+        reader: Reader,
+        organization_id: str,
+        after: Sequence[str] | None,
+        limit: int,
+        *conditions: ColumnElement[bool],
+    ) -> list[N]:
+        """At most `limit` nouns with a key greater than `after`, by key."""
+        where = [self.table.c.organization_id == organization_id, *conditions]
+        if after is not None:
+            where.append(tuple_(*self._key) > tuple_(*after))
+        return self.select(reader, and_(*where), limit)
+
+    def select(self, reader: Reader, condition: ColumnElement[bool], limit: int | None = None) -> list[N]:
+        """The nouns that meet the condition, by key."""
+        statement = select(*self._columns).where(condition).order_by(*self.table.primary_key).limit(limit)
+        return [self.record.from_columns(row) for row in reader.connection.execute(statement)]
+
+    def count(self, reader: Reader, organization_id: str) -> int:
+        """How many the organization has."""
+        statement = select(func.count()).where(self.table.c.organization_id == organization_id)
+        return int(reader.connection.execute(statement.select_from(self.table)).scalar_one())
+
+    def _named(self, organization_id: str, key: Sequence[str]) -> ColumnElement[bool]:
+        pairs = zip(self._key, key, strict=True)
+        return and_(self.table.c.organization_id == organization_id, *[column == value for column, value in pairs])
