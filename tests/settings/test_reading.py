@@ -178,7 +178,7 @@ def test_a_file_that_is_not_toml(tmp_path, content):
 
 
 def test_where_the_file_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("gatepost.settings.SYSTEM_FILE", tmp_path / "etc.toml")
+    monkeypatch.setattr("gatepost.settings.reading.SYSTEM_FILE", tmp_path / "etc.toml")
     assert find({}, tmp_path) is None
     (tmp_path / "etc.toml").touch()
     assert find({}, tmp_path) == tmp_path / "etc.toml"

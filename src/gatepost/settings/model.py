@@ -1,40 +1,26 @@
-"""The settings: gatepost.toml and GATEPOST_* variables, read once and passed on as values.
-
-A variable wins over the file. All mistakes are found before any is reported, each under its key's name.
-"""
+"""What can be set: each key with its type, its default, and what is expected of it."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from contextvars import ContextVar
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 PREFIX = "GATEPOST_"
-CONFIG_VARIABLE = "GATEPOST_CONFIG"
-FILE_NAME = "gatepost.toml"
-SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
 
 # Where relative paths start while `load` validates; pydantic-settings has no validation context to carry it.
-_folder: ContextVar[Path] = ContextVar("_folder", default=Path())
+base_folder: ContextVar[Path] = ContextVar("base_folder", default=Path())
 
 _ORGANIZATION_ID = re.compile(r"m-[0-9a-z]{32}")
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 
 class SettingsError(Exception):
@@ -86,14 +72,14 @@ def _store_url(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004  # pydantic collects ValueError only
     if file := re.fullmatch(r"sqlite:///([^:?#]+)", value):
-        return f"sqlite:///{_folder.get() / file[1]}"
+        return f"sqlite:///{base_folder.get() / file[1]}"
     if re.match(r"postgresql(\+psycopg)?://.*/[^/?]+", value):
         return value
     raise ValueError
 
 
 def _rooted(path: Path) -> Path:
-    return _folder.get() / path.expanduser()
+    return base_folder.get() / path.expanduser()
 
 
 def _existing(path: Path) -> Path:
@@ -187,112 +173,3 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="a table, [gateway]")
     control: ControlSettings = Field(default=ControlSettings(), description="a table, [control]")
     log: LogSettings = Field(default=LogSettings(), description="a table, [log]")
-
-
-class _Environment(EnvSettingsSource):
-    """The variables of the mapping that was passed, not of the process."""
-
-    def __init__(self, settings_class: type[BaseSettings], environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        super().__init__(settings_class)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._environ.items() if value}
-
-
-def find(environ: Mapping[str, str], folder: Path) -> Path | None:
-    """The configuration file to read when none was named: $GATEPOST_CONFIG, then `folder`, then /etc/gatepost."""
-    if named := environ.get(CONFIG_VARIABLE):
-        return Path(named)
-    return next((path for path in (folder / FILE_NAME, SYSTEM_FILE) if path.is_file()), None)
-
-
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of the file at `path` (None: no file) and of `environ`.
-
-    Relative paths in them start at the file's folder. Raises SettingsError with every mistake.
-    """
-    content = _read(path)
-    mistakes = _unknown_variables(environ)
-
-    class Reader(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return _Environment(settings_cls, environ), InitSettingsSource(settings_cls, content)
-
-    settings: Settings | None = None
-    token = _folder.set((path.parent if path else Path()).absolute())
-    try:
-        settings = Reader()
-    except ValidationError as error:
-        mistakes += _mistakes(error)
-    finally:
-        _folder.reset(token)
-    if settings is None or mistakes:
-        raise SettingsError(sorted(set(mistakes)))
-    return settings
-
-
-def _read(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except FileNotFoundError:
-        raise SettingsError([f"there is no configuration file `{path}`: `gatepost init` writes one"]) from None
-    except OSError as error:
-        raise SettingsError([f"the configuration file `{path}` cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError([f"`{path}` is not TOML: {error}"]) from error
-
-
-def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """A misspelt variable must not be taken for a setting that was made."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    return [
-        f"{name}: unknown variable, expected {PREFIX}SECTION__KEY with one of the sections {', '.join(Settings.model_fields)}"
-        for name in environ
-        if name.upper().startswith(PREFIX)
-        and name.upper() != CONFIG_VARIABLE
-        and name.upper().split("__")[0] not in known
-    ]
-
-
-def _mistakes(error: ValidationError) -> list[str]:
-    found = []
-    for mistake in error.errors(include_url=False):
-        section, *rest = (str(part) for part in mistake["loc"])
-        key = ".".join([section, *rest[:1]])
-        if mistake["type"] == "extra_forbidden":
-            found.append(f"{key}: unknown key, expected one of {', '.join(_known_beside(section, rest))}")
-        else:
-            found.append(f"{key}: expected {_expectation(section, rest)}, got `{_shown(mistake['input'])}`")
-    return found
-
-
-def _known_beside(section: str, rest: list[str]) -> list[str]:
-    return sorted(_section(section).model_fields) if rest else sorted(Settings.model_fields)
-
-
-def _expectation(section: str, rest: list[str]) -> str:
-    field = _section(section).model_fields[rest[0]] if rest else Settings.model_fields[section]
-    return field.description or "another value"
-
-
-def _section(name: str) -> type[BaseModel]:
-    annotation = Settings.model_fields[name].annotation
-    assert isinstance(annotation, type)
-    assert issubclass(annotation, BaseModel)
-    return annotation
-
-
-def _shown(value: object) -> str:
-    return _PASSWORD.sub(r"\1:…@", str(value))

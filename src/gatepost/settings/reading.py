@@ -1,0 +1,131 @@
+"""The settings are read once: the file, then the variables, which win; all mistakes are found before any is told."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
+
+from gatepost.settings.model import PREFIX, Settings, SettingsError, base_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG_VARIABLE = "GATEPOST_CONFIG"
+FILE_NAME = "gatepost.toml"
+SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
+
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+
+
+class _Environment(EnvSettingsSource):
+    """The variables of the mapping that was passed, not of the process."""
+
+    def __init__(self, settings_class: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(settings_class)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environ.items() if value}
+
+
+def find(environ: Mapping[str, str], folder: Path) -> Path | None:
+    """The configuration file to read when none was named: $GATEPOST_CONFIG, then `folder`, then /etc/gatepost."""
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    return next((path for path in (folder / FILE_NAME, SYSTEM_FILE) if path.is_file()), None)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path` (None: no file) and of `environ`.
+
+    Relative paths in them start at the file's folder. Raises SettingsError with every mistake.
+    """
+    content = _read(path)
+    mistakes = _unknown_variables(environ)
+
+    class Reader(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return _Environment(settings_cls, environ), InitSettingsSource(settings_cls, content)
+
+    settings: Settings | None = None
+    token = base_folder.set((path.parent if path else Path()).absolute())
+    try:
+        settings = Reader()
+    except ValidationError as error:
+        mistakes += _mistakes(error)
+    finally:
+        base_folder.reset(token)
+    if settings is None or mistakes:
+        raise SettingsError(sorted(set(mistakes)))
+    return settings
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise SettingsError([f"there is no configuration file `{path}`: `gatepost init` writes one"]) from None
+    except OSError as error:
+        raise SettingsError([f"the configuration file `{path}` cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"`{path}` is not TOML: {error}"]) from error
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A misspelt variable must not be taken for a setting that was made."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return [
+        f"{name}: unknown variable, expected {PREFIX}SECTION__KEY with one of the sections {', '.join(Settings.model_fields)}"
+        for name in environ
+        if name.upper().startswith(PREFIX)
+        and name.upper() != CONFIG_VARIABLE
+        and name.upper().split("__")[0] not in known
+    ]
+
+
+def _mistakes(error: ValidationError) -> list[str]:
+    found = []
+    for mistake in error.errors(include_url=False):
+        section, *rest = (str(part) for part in mistake["loc"])
+        key = ".".join([section, *rest[:1]])
+        if mistake["type"] == "extra_forbidden":
+            found.append(f"{key}: unknown key, expected one of {', '.join(_known_beside(section, rest))}")
+        else:
+            found.append(f"{key}: expected {_expectation(section, rest)}, got `{_shown(mistake['input'])}`")
+    return found
+
+
+def _known_beside(section: str, rest: list[str]) -> list[str]:
+    return sorted(_section(section).model_fields) if rest else sorted(Settings.model_fields)
+
+
+def _expectation(section: str, rest: list[str]) -> str:
+    field = _section(section).model_fields[rest[0]] if rest else Settings.model_fields[section]
+    return field.description or "another value"
+
+
+def _section(name: str) -> type[BaseModel]:
+    annotation = Settings.model_fields[name].annotation
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, BaseModel)
+    return annotation
+
+
+def _shown(value: object) -> str:
+    return _PASSWORD.sub(r"\1:…@", str(value))
