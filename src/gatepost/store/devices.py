@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
-
-from sqlalchemy import tuple_
 
 from gatepost.model import Device, Kind
 from gatepost.store.tables import NounTable, upsert
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 
 _DEVICES: NounTable[Device] = NounTable(Kind.DEVICE)
 _TABLE = _DEVICES.table
-_ROWS_IN_A_STATEMENT = 500  # three parameters a row, far below SQLite's 32,766
+_USERS_IN_A_STATEMENT = 1000  # parameters; SQLite takes 32,766
+
+_Key = tuple[str, str, str]
 
 
 def get(reader: Reader, organization_id: str, user_id: str, device_id: str) -> Device | None:
@@ -34,7 +35,7 @@ def save(transaction: Transaction, devices: Iterable[Device]) -> int:
     when its type, user agent, protocol version or facts differ: not for last_seen and the address alone.
     """
     batch = {_key(device): device for device in devices}
-    known = {_key(device): device for device in _known(transaction, batch)}
+    known = dict(_known(transaction, batch))
     merged = {key: _merge(known.get(key), device) for key, device in batch.items()}
     rows = [_DEVICES.record.to_columns(device) for key, device in merged.items() if device != known.get(key)]
     if rows:
@@ -59,15 +60,19 @@ def page(
     return _DEVICES.page(reader, organization_id, key, limit, *conditions)
 
 
-def _key(device: Device) -> tuple[str, str, str]:
+def _key(device: Device) -> _Key:
     return device.organization_id, device.user_id, device.device_id
 
 
-def _known(reader: Reader, keys: Iterable[tuple[str, str, str]]) -> Iterator[Device]:
-    columns = tuple_(_TABLE.c.organization_id, _TABLE.c.user_id, _TABLE.c.device_id)
-    rest = iter(keys)
-    while chunk := list(islice(rest, _ROWS_IN_A_STATEMENT)):
-        yield from _DEVICES.select(reader, columns.in_(chunk))
+def _known(reader: Reader, keys: Iterable[_Key]) -> Iterator[tuple[_Key, Device]]:
+    # by user, of whom most have one or two devices: PostgreSQL finds no index for a long list of pairs
+    users = groupby(sorted({key[:2] for key in keys}), itemgetter(0))
+    for organization_id, pairs in users:
+        rest = map(itemgetter(1), pairs)
+        while chunk := list(islice(rest, _USERS_IN_A_STATEMENT)):
+            theirs = (_TABLE.c.organization_id == organization_id) & _TABLE.c.user_id.in_(chunk)
+            for device in _DEVICES.select(reader, theirs):
+                yield _key(device), device
 
 
 def _merge(known: Device | None, seen: Device) -> Device:

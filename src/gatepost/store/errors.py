@@ -48,13 +48,16 @@ def translated() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise StoreUnavailable("all connections to the database are in use: try again later") from error
     except exc.DBAPIError as error:
-        reason = str(error.orig).strip()
-        if _passing(error.orig) or error.connection_invalidated:
-            raise StoreUnavailable(f"the database does not answer: {reason}") from error
-        raise StoreError(f"the database refused: {reason}") from error
-    except (psycopg.OperationalError, sqlite3.OperationalError) as error:
-        # from the driver itself, where a watcher waits without SQLAlchemy
-        raise StoreUnavailable(f"the database does not answer: {error}") from error
+        raise _translation(error.orig, lost=error.connection_invalidated) from error
+    except (psycopg.Error, sqlite3.Error) as error:
+        raise _translation(error) from error  # from where a watcher waits, without SQLAlchemy
+
+
+def _translation(error: BaseException | None, *, lost: bool = False) -> StoreError:
+    reason = str(error).strip()
+    if lost or _passing(error):
+        return StoreUnavailable(f"the database does not answer: {reason}")
+    return StoreError(f"the database refused: {reason}")
 
 
 def _passing(error: BaseException | None) -> bool:

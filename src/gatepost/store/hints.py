@@ -39,11 +39,11 @@ def listen(store: Store) -> Iterator[Line]:
         yield _MemoryLine(store)
         return
     with store.engine.connect() as connection:
+        postgresql = connection.dialect.name == "postgresql"
+        if postgresql:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.detach()  # from the pool: this one is ours until the end, and is closed then
-        if connection.dialect.name == "postgresql":
-            yield _PostgresqlLine(connection.execution_options(isolation_level="AUTOCOMMIT"))
-        else:
-            yield _SqliteLine(store, connection)
+        yield _PostgresqlLine(connection) if postgresql else _SqliteLine(store, connection)
 
 
 class _MemoryLine:
@@ -66,7 +66,7 @@ class _MemoryLine:
 class _SqliteLine:
     def __init__(self, store: Store, connection: Connection) -> None:
         self._connection = connection
-        self._driver: Any = connection.connection.dbapi_connection
+        self._driver = _driver(connection)
         self._signal = store.committed
         self._seen = self._signal.sent
         self._version = self._data_version()
@@ -90,8 +90,8 @@ class _SqliteLine:
 class _PostgresqlLine:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._driver: Any = connection.connection.dbapi_connection
-        connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+        self._driver = _driver(connection)
+        self._driver.execute(f"LISTEN {CHANNEL}")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -101,3 +101,7 @@ class _PostgresqlLine:
     def wait(self, seconds: float) -> bool:
         # to its end: with stop_after=1 psycopg still returns everything that came together
         return bool(list(self._driver.notifies(timeout=seconds, stop_after=1)))
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
