@@ -8,6 +8,7 @@ is not alone on its machine. The gateway decides each request by its rules; the 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import json
 import os
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import phones
 from bench.measure import cpu_seconds, median, table, target
 from bench.proxies import Subject, missing, start_auth_request, start_envoy, start_gatepost, start_nginx, start_upstream
 
@@ -62,11 +64,6 @@ class Sample:
     p99_us: float
 
 
-def credentials(number: int) -> tuple[str, str]:
-    """The login and password of a device's user."""
-    return f"user{number}@example.com", "benchmark-password"
-
-
 def administer(product: Gatepost) -> None:
     """Ten device rules, and an override for every other device."""
     for rule in product.call("list_mobile_device_access_rules")["Rules"]:
@@ -74,7 +71,12 @@ def administer(product: Gatepost) -> None:
     for rule in RULES:
         product.call("create_mobile_device_access_rule", **rule)
     for number in range(1, DEVICES, 2):
-        product.override(credentials(number)[0], f"BENCHDEVICE{number:06}", "ALLOW")
+        product.override(phones.login(number), phones.device_id(number), "ALLOW")
+
+
+async def introduce(port: int) -> None:
+    """Each device says what it is, and is let through: what is measured afterwards are no refusals."""
+    phones.close(await phones.connect(port, range(DEVICES), identify=True))
 
 
 def drive(subject: Subject, seconds: float, credentials_file: Path) -> Sample:
@@ -115,11 +117,15 @@ def measure(rounds: int, seconds: float) -> dict[str, list[Sample]]:
         ours, product = start_gatepost(upstream_port)
         subjects.append(ours)
         administer(product)
+        asyncio.run(introduce(ours.port))
         subjects += [start_nginx(upstream_port), start_auth_request(upstream_port, DEVICES)]
         envoy = start_envoy(upstream_port)
         subjects += [envoy] if envoy else []
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-            file.writelines(base64.b64encode(":".join(credentials(n)).encode()).decode() + "\n" for n in range(DEVICES))
+            file.writelines(
+                base64.b64encode(f"{phones.login(n)}:{phones.PASSWORD}".encode()).decode() + "\n"
+                for n in range(DEVICES)
+            )
             file.flush()
             for number in range(rounds + 1):
                 for subject in subjects:

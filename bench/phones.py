@@ -8,7 +8,25 @@ import time
 
 FOLDER_SYNC = bytes.fromhex("03016a0000075652033000 01 01")
 PING = bytes.fromhex("03016a00000d4548 03 393030 00 01 49 4a 4b 03 31 00 01 4c 03 456d61696c 00 01 01 01 01")
+# <Settings><DeviceInformation><Set><Model>iPhone8C4</Model><OS>iOS 17.5 21F79</OS><UserAgent>iOS/17.5 dataaccessd/1.0…
+SETTINGS = (
+    bytes.fromhex("03016a00001245 56 48")
+    + b"".join(
+        bytes([token, 3]) + text + b"\0\1"
+        for token, text in (
+            (0x57, b"iPhone8C4"),
+            (0x5A, b"iOS 17.5 21F79"),
+            (0x60, b"iOS/17.5 (21F79) dataaccessd/1.0"),
+        )
+    )
+    + bytes.fromhex("01 01 01")
+)
 PASSWORD = "benchmark-password"
+
+
+def device_type(number: int) -> str:
+    """A phone's DeviceType, as requests.lua has it."""
+    return "SAMSUNGSMG991B" if number % 2 else "iPhone"
 
 
 def login(number: int) -> str:
@@ -24,7 +42,7 @@ def device_id(number: int) -> str:
 def request(number: int, command: str, body: bytes) -> bytes:
     """The bytes of one command of one phone."""
     credentials = base64.b64encode(f"{login(number)}:{PASSWORD}".encode()).decode()
-    query = f"Cmd={command}&User={login(number).replace('@', '%40')}&DeviceId={device_id(number)}&DeviceType=iPhone"
+    query = f"Cmd={command}&User={login(number).replace('@', '%40')}&DeviceId={device_id(number)}&DeviceType={device_type(number)}"
     lines = [
         f"POST /Microsoft-Server-ActiveSync?{query} HTTP/1.1",
         "Host: mail.example.com",
@@ -71,14 +89,18 @@ class Phone(asyncio.Protocol):
             self.answer.set_exception(error or ConnectionError("closed without an answer"))
 
 
-async def connect(port: int, numbers: range) -> list[Phone]:
-    """Phones with these numbers, connected, each known to the mail server by a FolderSync."""
+async def connect(port: int, numbers: range, *, identify: bool = False) -> list[Phone]:
+    """Phones with these numbers, connected and let through with a FolderSync; with `identify` they first say what they are."""
     loop = asyncio.get_running_loop()
     phones: list[Phone] = []
     for start in range(numbers.start, numbers.stop, 100):
         some = range(start, min(start + 100, numbers.stop))
         made = await asyncio.gather(*(loop.create_connection(lambda n=n: Phone(n), "127.0.0.1", port) for n in some))
         batch = [phone for _, phone in made]
+        if identify:
+            for phone in batch:
+                phone.send("Settings", SETTINGS)
+            await asyncio.gather(*(phone.answer for phone in batch))
         for phone in batch:
             phone.send("FolderSync", FOLDER_SYNC)
         for answer in await asyncio.gather(*(phone.answer for phone in batch)):
