@@ -1,0 +1,156 @@
+"""The control API as an ASGI application: read, authenticate, dispatch, render.
+
+One request takes this way: its body is read (bounded in bytes and in time), then a thread checks the signature, checks the
+parameters and runs the operation; an exception from any of these steps becomes an AWS error in `render`, nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gatepost.control import health
+from gatepost.control.authenticate import SignedRequest, authenticate
+from gatepost.control.dispatch import operation_named, run
+from gatepost.control.failures import too_large, too_slow
+from gatepost.control.render import failed, failure_of, result
+from gatepost.wire.aws_json import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from prometheus_client import CollectorRegistry
+
+    from gatepost.operations.context import Context
+
+# The largest request of the API, a rule with 2 048 address ranges, has less than 100 KiB.
+MAX_BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 20.0
+
+_log = structlog.get_logger("gatepost.control")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of a request so far, for log and metrics."""
+
+    operation: str = "unknown"
+    access_key_id: str | None = None
+
+
+def create_app(
+    *,
+    context_for: Callable[[str], Context],
+    secret_of: Callable[[str], str | None],
+    now: Callable[[], datetime],
+    registry: CollectorRegistry,
+    probes: Mapping[str, Callable[[], health.Probe]],
+    body_seconds: float = BODY_SECONDS,
+) -> Starlette:
+    """The control API and the health endpoints.
+
+    `context_for(access key id)` makes the context in which that caller's operations run; `secret_of(access key id)` is the
+    secret of a valid key or None; both may block, they are called in threads. `probes` are what /readyz asks.
+    """
+    endpoint = _Endpoint(context_for, secret_of, now, registry, body_seconds)
+    return Starlette(routes=[Route("/", endpoint.answer, methods=["POST"]), *health.routes(registry, probes)])
+
+
+def create_health_app(registry: CollectorRegistry, probes: Mapping[str, Callable[[], health.Probe]]) -> Starlette:
+    """The health endpoints alone, for a process without a control API."""
+    return Starlette(routes=list(health.routes(registry, probes)))
+
+
+class _Endpoint:
+    """POST /."""
+
+    def __init__(
+        self,
+        context_for: Callable[[str], Context],
+        secret_of: Callable[[str], str | None],
+        now: Callable[[], datetime],
+        registry: CollectorRegistry,
+        body_seconds: float,
+    ) -> None:
+        self._context_for = context_for
+        self._secret_of = secret_of
+        self._now = now
+        self._body_seconds = body_seconds
+        self._requests = Counter(
+            "gatepost_control_requests",
+            "Requests to the control API, by operation and by the exception they were answered with.",
+            ["operation", "error"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "gatepost_control_request_seconds",
+            "Time to answer a request to the control API, its body's arrival included.",
+            ["operation"],
+            registry=registry,
+        )
+
+    async def answer(self, request: Request) -> Response:
+        started, request_id, progress = time.perf_counter(), str(uuid4()), _Progress()
+        error = ""
+        try:
+            body = await self._read(request)
+            response = result(request_id, await run_in_threadpool(self._act, _signed(request, body), progress))
+        except ClientDisconnect:
+            error, response = "ClientDisconnect", Response(status_code=400)
+        except Exception as exception:  # noqa: BLE001 -- whatever it is, the client gets an AWS error and the log the rest
+            failure = failure_of(exception)
+            error, response = failure.name, failed(request_id, failure)
+            if failure.status == 500:
+                _log.exception("operation failed", operation=progress.operation, request_id=request_id)
+        seconds = time.perf_counter() - started
+        self._requests.labels(progress.operation, error).inc()
+        self._seconds.labels(progress.operation).observe(seconds)
+        _log.info(
+            "operation",
+            operation=progress.operation,
+            access_key_id=progress.access_key_id,
+            error=error or None,
+            request_id=request_id,
+            seconds=round(seconds, 4),
+        )
+        return response
+
+    async def _read(self, request: Request) -> bytes:
+        """The whole body. Raises `RequestError` when it is too large or too slow."""
+        stated = request.headers.get("content-length", "")
+        if stated.isdecimal() and int(stated) > MAX_BODY_BYTES:
+            raise too_large(MAX_BODY_BYTES)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise too_large(MAX_BODY_BYTES)
+        except TimeoutError as error:
+            raise too_slow(self._body_seconds) from error
+        return bytes(body)
+
+    def _act(self, request: SignedRequest, progress: _Progress) -> dict[str, Any]:
+        progress.access_key_id = authenticate(request, self._secret_of, self._now())
+        progress.operation = operation_named(request.header("x-amz-target"))
+        return run(self._context_for(progress.access_key_id), progress.operation, decode(request.body))
+
+
+def _signed(request: Request, body: bytes) -> SignedRequest:
+    path, query = request.scope["raw_path"], request.scope["query_string"]
+    target = (path + b"?" + query if query else path).decode("latin-1")
+    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw)
+    return SignedRequest(request.method, target, headers, body)

@@ -1,0 +1,21 @@
+"""What every operation is given: the store, the clock and who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from gatepost.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`now` answers an aware UTC datetime; `caller` is the access key id, or the name of the part of Gatepost that acts."""
+
+    store: Store
+    now: Callable[[], datetime]
+    caller: str
