@@ -15,14 +15,11 @@ class Answer:
 
     __slots__ = ("_chunked", "_downstream", "_out", "status")
 
-    def __init__(
-        self, downstream: Downstream, status: int, headers: list[tuple[bytes, bytes]], length: bytes | None
-    ) -> None:
+    def __init__(self, downstream: Downstream, status: int, headers: list[bytes], length: bytes | None) -> None:
         self._downstream = downstream
         self.status = status
         self._chunked = False
-        lines = [downstream.status_line(status)]
-        lines += [b"%s: %s\r\n" % header for header in headers]
+        lines = [downstream.status_line(status), *headers]
         if length is not None:
             lines.append(b"Content-Length: %s\r\n" % length)
         elif status not in {204, 304}:
@@ -56,25 +53,22 @@ class Answer:
         self.flush()
 
 
-def corrected(status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Headers as a phone needs them: a 401 asks for Basic credentials, and for nothing that needs one connection."""
+def corrected(status: int, headers: list[bytes]) -> list[bytes]:
+    """Header lines as a phone needs them: a 401 asks for Basic credentials, and for nothing that needs one connection."""
     if status != 401:
         return headers
-    kept = [header for header in headers if header[0].lower() != b"www-authenticate"]
-    basic = [
-        header for header in headers if header[0].lower() == b"www-authenticate" and header[1][:5].lower() == b"basic"
-    ]
-    return kept + (basic or [ASK_FOR_CREDENTIALS])
+    asks = [line for line in headers if line[:17].lower() == b"www-authenticate:"]
+    basic = [line for line in asks if line[17:].strip()[:5].lower() == b"basic"]
+    return [line for line in headers if line not in asks] + (basic or [b"%s: %s\r\n" % ASK_FOR_CREDENTIALS])
 
 
-def with_provision(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """OPTIONS headers that offer Provision and Settings: asked to provision, a phone must be able to know the word."""
-    offered = []
-    for name, value in headers:
-        if name.lower() == b"ms-asprotocolcommands":
-            commands = [command.strip() for command in value.split(b",")]
-            commands += [command for command in (b"Settings", b"Provision") if command not in commands]
-            offered.append((name, b",".join(commands)))
-        else:
-            offered.append((name, value))
-    return offered
+def with_provision(headers: list[bytes]) -> list[bytes]:
+    """OPTIONS header lines that offer Provision and Settings: asked to provision, a phone has to know the word."""
+    return [_offering(line) if line[:22].lower() == b"ms-asprotocolcommands:" else line for line in headers]
+
+
+def _offering(line: bytes) -> bytes:
+    name, _, value = line.strip().partition(b":")
+    commands = [command.strip() for command in value.split(b",")]
+    commands += [command for command in (b"Settings", b"Provision") if command not in commands]
+    return b"%s: %s\r\n" % (name, b",".join(commands))

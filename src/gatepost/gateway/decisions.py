@@ -36,11 +36,11 @@ class Decider:
     def __init__(self, replica: Replica, max_age: float) -> None:
         self._replica = replica
         self._max_age = max_age
+        self.too_old = False
 
-    @property
-    def too_old(self) -> bool:
-        """True when the rules are older than may be relied on."""
-        return self._replica.age > self._max_age
+    def look(self) -> None:
+        """Called about every second: are the rules older than may be relied on?"""
+        self.too_old = self._replica.age > self._max_age
 
     def decide(
         self,

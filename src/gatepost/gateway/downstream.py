@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 import httptools
 
 from gatepost.gateway.exchange import Exchange
-from gatepost.gateway.relay import Head
+from gatepost.gateway.forwarding import KNOWN_HEADERS, Head
 
 if TYPE_CHECKING:
     from gatepost.gateway.workings import Workings
@@ -49,9 +49,11 @@ class Downstream(asyncio.Protocol):
         "_chunked",
         "_discard",
         "_exchange",
+        "_head_size",
         "_headers",
         "_keep_alive",
         "_length",
+        "_lines",
         "_method",
         "_parser",
         "_paused",
@@ -82,6 +84,8 @@ class Downstream(asyncio.Protocol):
         self._method = b""
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
+        self._lines: list[bytes] = []
+        self._head_size = 0
         self._bytes = 0
         self._body: list[bytes] = []
         self._size = 0
@@ -100,7 +104,7 @@ class Downstream(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # asyncio types it as the base class
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if peer else ""
-        self.deadline = self._workings.now() + _IDLE_SECONDS
+        self.deadline = self._workings.clock.now + _IDLE_SECONDS
         self._workings.downstreams.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -120,7 +124,7 @@ class Downstream(asyncio.Protocol):
         parser = self._parser
         if parser is None:
             parser = self._parser = httptools.HttpRequestParser(self)
-            self.deadline = self._workings.now() + _HEAD_SECONDS
+            self.deadline = self._workings.clock.now + _HEAD_SECONDS
         if self._length is None and not self._chunked:
             self._bytes += len(data)
         try:
@@ -152,29 +156,42 @@ class Downstream(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """Some of the request target."""
         self._url += url
-        if self._bytes > _MOST_HEAD and len(self._url) > _MOST_HEAD:
+        if len(self._url) > _MOST_HEAD:
             self._refuse(414)
             raise _NotNowError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
-        key = name.lower()
-        headers = self._headers
-        if key not in headers:
-            headers[key] = value
+        if self._bytes > _MOST_HEAD:
+            self._measure(name, value)
+        known = KNOWN_HEADERS.get(name) or KNOWN_HEADERS.get(name.lower())
+        if known is None:
             return
+        if known.read:
+            if known.key in self._headers:
+                value = self._joined(known.key, value)
+            self._headers[known.key] = value
+        if known.line is not None:
+            self._lines.append(b"%s%s\r\n" % (known.line, value))
+
+    def _measure(self, name: bytes, value: bytes) -> None:
+        """Called once more bytes have come than a head may have: some of them may be a body's."""
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > _MOST_HEAD:
+            self._refuse(431)
+            raise _NotNowError
+
+    def _joined(self, key: bytes, value: bytes) -> bytes:
+        """What two headers of one name mean together."""
         if key in _SINGLE:
             self._refuse(400)
             raise _NotNowError
-        headers[key] += (b"; " if key == b"cookie" else b", ") + value
+        return self._headers[key] + b", " + value
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         parser, headers = self._parser, self._headers
         assert parser is not None
-        if sum(map(len, headers.values())) > _MOST_HEAD or len(headers) > 100:
-            self._refuse(431)
-            raise _NotNowError
         self._method = parser.get_method()
         self._keep_alive = parser.should_keep_alive()
         self._version_1_1 = parser.get_http_version() == "1.1"
@@ -189,7 +206,7 @@ class Downstream(asyncio.Protocol):
             raise _NotNowError
         if b"expect" in headers and self._version_1_1 and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.deadline = self._workings.now() + _BODY_SECONDS
+        self.deadline = self._workings.clock.now + _BODY_SECONDS
 
     def on_body(self, data: bytes) -> None:
         """Some of a body."""
@@ -197,13 +214,13 @@ class Downstream(asyncio.Protocol):
             return
         self._size += len(data)
         if self._exchange is not None:
-            self.deadline = self._workings.now() + _BODY_SECONDS
+            self.deadline = self._workings.clock.now + _BODY_SECONDS
             self._exchange.request_body(data)
         elif self._chunked:
             self._spool_body(data)
         else:
             self._body.append(data)
-            self.deadline = self._workings.now() + _BODY_SECONDS
+            self.deadline = self._workings.clock.now + _BODY_SECONDS
             if self._size > _LOOK_AT and not self._wanted_whole():
                 self._begin()
 
@@ -256,7 +273,7 @@ class Downstream(asyncio.Protocol):
         else:
             self._discard = True
             self._body.clear()
-            self.deadline = self._workings.now() + _BODY_SECONDS
+            self.deadline = self._workings.clock.now + _BODY_SECONDS
             self.pause_reading(paused=False)
 
     def abort(self) -> None:
@@ -276,7 +293,7 @@ class Downstream(asyncio.Protocol):
 
     def hold(self, seconds: float) -> None:
         """The exchange sets its own time limit from now on."""
-        self.deadline = self._workings.now() + seconds
+        self.deadline = self._workings.clock.now + seconds
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -306,8 +323,8 @@ class Downstream(asyncio.Protocol):
 
     def _begin(self) -> None:
         length = self._size if self._chunked else self._length or 0
-        head = Head(self._method, self._url, self._headers, length)
-        body, self._body, self._headers = self._body, [], {}
+        head = Head(self._method, self._url, self._headers, self._lines, length)
+        body, self._body, self._headers, self._lines = self._body, [], {}, []
         exchange = self._exchange = Exchange(self._workings, self, head, b"".join(body), self._spool)
         self._spool = None
         exchange.start()
@@ -318,7 +335,7 @@ class Downstream(asyncio.Protocol):
                 self.transport.close()
             return
         self._reset()
-        self.deadline = self._workings.now() + _IDLE_SECONDS
+        self.deadline = self._workings.clock.now + _IDLE_SECONDS
         self.pause_reading(paused=False)
 
     def _refuse(self, status: int) -> None:

@@ -9,7 +9,6 @@ Until the answer's head is sent, `reconsider` may end it in the words of its com
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from gatepost.engine import Reason
 from gatepost.gateway import forwarding
 from gatepost.gateway.answers import corrected, with_provision
 from gatepost.gateway.devices import NOTHING_REPORTED
-from gatepost.gateway.relay import ANSWER_SECONDS, Head, Relay
+from gatepost.gateway.relay import ANSWER_SECONDS, Relay
 from gatepost.wire import basic_auth
 from gatepost.wire.eas import device_information, provisioning, refusal
 from gatepost.wire.eas.commands import at_least
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from gatepost.engine import Decision, RuleSet
     from gatepost.gateway.devices import DeviceState
     from gatepost.gateway.downstream import Downstream
+    from gatepost.gateway.forwarding import Head
     from gatepost.gateway.identify import Identity
     from gatepost.gateway.proofs import Proof
     from gatepost.gateway.workings import Workings
@@ -198,7 +198,7 @@ class Exchange(Relay):
 
     def _seen(self, identity: Identity) -> DeviceState:
         self._state = state = self._workings.devices.seen(
-            identity, self._eas, self._http_user_agent, self._ip_address, time.time()
+            identity, self._eas, self._http_user_agent, self._ip_address, self._workings.clock.wall
         )
         return state
 
@@ -306,7 +306,7 @@ class Exchange(Relay):
         self._consider()
         return False
 
-    def _may_answer(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
+    def _may_answer(self, status: int, headers: list[bytes]) -> list[bytes] | None:
         """After waiting for the mail server: what it says comes too late for a device that is denied by now."""
         workings = self._workings
         if status == 401:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatepost.wire.eas.commands import COMMANDS, Body, at_least
 from gatepost.wire.eas.request import EasRequest, parse_query, render_headers, render_query
-from gatepost.wire.wbxml import ROOT_LENGTH, WbxmlError, root
+from gatepost.wire.wbxml import ROOT_LENGTH, Element, WbxmlError, encode, root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,17 +19,58 @@ if TYPE_CHECKING:
 # Headers of the phone that reach the mail server, with the spelling they get. All others end here: what is not known
 # to matter to ActiveSync could only matter to somebody who wants to be taken for somebody else.
 _PASSED = (
-    (b"authorization", b"Authorization: "),
-    (b"user-agent", b"User-Agent: "),
-    (b"accept", b"Accept: "),
-    (b"accept-language", b"Accept-Language: "),
-    (b"accept-encoding", b"Accept-Encoding: "),
-    (b"cookie", b"Cookie: "),
-    (b"ms-asacceptmultipart", b"MS-ASAcceptMultiPart: "),
-    (b"client-request-id", b"client-request-id: "),
+    b"Authorization",
+    b"User-Agent",
+    b"Accept",
+    b"Accept-Language",
+    b"Accept-Encoding",
+    b"Cookie",
+    b"MS-ASAcceptMultiPart",
+    b"client-request-id",
 )
+# Headers that are read here; of those, only the passed ones go on as they came.
+_READ = (
+    b"Authorization",
+    b"User-Agent",
+    b"Host",
+    b"Content-Type",
+    b"Content-Length",
+    b"Transfer-Encoding",
+    b"Expect",
+    b"X-Forwarded-For",
+    b"MS-ASProtocolVersion",
+    b"X-MS-PolicyKey",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHeader:
+    """A header that is read or passed on: the key to read it by, and the beginning of the line that passes it on."""
+
+    key: bytes
+    read: bool
+    line: bytes | None
+
+
+def _known() -> dict[bytes, KnownHeader]:
+    table = {}
+    for name in {*_PASSED, *_READ}:
+        known = KnownHeader(name.lower(), name in _READ, name + b": " if name in _PASSED else None)
+        table[name] = table[name.lower()] = known
+    return table
+
+
+KNOWN_HEADERS = _known()
+"""By name, in lower case and in the usual spelling: the second look, in lower case, is for the others."""
+
 _WBXML = b"application/vnd.ms-sync.wbxml"
 _MAIL = b"message/rfc822"
+# How a body of each command begins, nearly always: then the root need not be read.
+_BEGINNINGS = {
+    command.name: encode(Element(command.root, text="1"))[:-4]
+    for command in COMMANDS.values()
+    if command.root is not None
+}
 
 # What may be sent a second time when a kept connection turns out to be dead. Not Sync: it carries changes too.
 _REPEATABLE = frozenset(
@@ -45,6 +86,25 @@ _REPEATABLE = frozenset(
         "GetAttachment",
     }
 )
+
+
+class Head:
+    """A request's head as read.
+
+    `headers` by lower-case name (those in `KNOWN_HEADERS` that are read), `lines` ready to be passed on, `length` the
+    body's, known also when it came in chunks.
+    """
+
+    __slots__ = ("headers", "length", "lines", "method", "target")
+
+    def __init__(
+        self, method: bytes, target: bytes, headers: dict[bytes, bytes], lines: list[bytes], length: int
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.lines = lines
+        self.length = length
 
 
 class WrongBody(ValueError):  # noqa: N818 - named after what happened
@@ -87,11 +147,13 @@ def content_type(eas: EasRequest, headers: dict[bytes, bytes], body: bytes, *, e
         return None
     if command.body is Body.NONE or command.root is None:
         raise WrongBody(f"{eas.command} has no body")
-    sent = headers.get(b"content-type", _WBXML).partition(b";")[0].strip().lower()
-    if sent == _MAIL:
+    sent = headers.get(b"content-type", _WBXML)
+    if sent != _WBXML and sent.partition(b";")[0].strip().lower() == _MAIL:
         if command.body is not Body.MAIL_BEFORE_14 or at_least(eas.protocol_version, "14.0"):
             raise WrongBody(f"{eas.command} at {eas.protocol_version} does not take a message")
         return _MAIL
+    if body.startswith(_BEGINNINGS[eas.command]):
+        return _WBXML
     try:
         found = root(body[:ROOT_LENGTH])
     except WbxmlError as error:
@@ -101,21 +163,20 @@ def content_type(eas: EasRequest, headers: dict[bytes, bytes], body: bytes, *, e
     return _WBXML
 
 
-def head(
-    start: bytes,
-    headers: dict[bytes, bytes],
-    length: int,
-    body_type: bytes | None,
-    address: IPv4Address | IPv6Address | None,
-) -> bytes:
+def head(start: bytes, head: Head, body_type: bytes | None, address: IPv4Address | IPv6Address | None) -> bytes:
     """A whole head; the length is always said, because not every server knows chunks."""
-    lines = [start]
-    lines += [b"%s%s\r\n" % (spelling, headers[name]) for name, spelling in _PASSED if name in headers]
+    lines = [start, *head.lines]
     if address is not None:
-        lines.append(b"X-Forwarded-For: %s\r\n" % str(address).encode())
-    if b"host" in headers:
-        lines.append(b"X-Forwarded-Host: %s\r\n" % headers[b"host"])
+        lines.append(b"X-Forwarded-For: %s\r\n" % _text(address))
+    host = head.headers.get(b"host")
+    if host is not None:
+        lines.append(b"X-Forwarded-Host: %s\r\n" % host)
     if body_type is not None:
         lines.append(b"Content-Type: %s\r\n" % body_type)
-    lines.append(b"Content-Length: %d\r\n\r\n" % length)
+    lines.append(b"Content-Length: %d\r\n\r\n" % head.length)
     return b"".join(lines)
+
+
+@lru_cache(maxsize=8192)
+def _text(address: IPv4Address | IPv6Address) -> bytes:
+    return str(address).encode()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatepost.model import Directory, address_key, enrolled_user_id
+from gatepost.model import address_key
 
 if TYPE_CHECKING:
     from gatepost.gateway.replica import Replica
@@ -56,13 +56,11 @@ class Identifier:
         ruleset = self._replica.rulesets.get(organization_id) if organization_id else None
         if ruleset is None or organization_id is None or login.count("\\") > 1:
             return None
-        user = ruleset.find_user(name)
-        if user is not None:
-            return Identity(organization_id, user.user_id)
+        user_id = ruleset.identify(name)
+        if user_id is None or user_id in ruleset.users:
+            return None if user_id is None else Identity(organization_id, user_id)
         address = name if at else f"{name}@{ruleset.organization.default_domain}"
-        if ruleset.organization.directory is not Directory.OPEN or not _ADDRESS.fullmatch(address):
-            return None
-        return Identity(organization_id, enrolled_user_id(organization_id, address), address)
+        return Identity(organization_id, user_id, address) if _ADDRESS.fullmatch(address) else None
 
     def _default_organization(self) -> str | None:
         if self._organization_id is not None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from gatepost.engine import Decision
+    from gatepost.engine import Decision, Reason
+    from gatepost.model import Effect
 
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -46,7 +47,7 @@ class GatewayMetrics(Collector):
     """The gateway's numbers; `gauges` are asked for when scraped: name → (help, value)."""
 
     def __init__(self) -> None:
-        self.decisions: dict[tuple[str, str], int] = {}
+        self.decisions: dict[tuple[Effect | None, Reason], int] = {}
         self.requests: dict[tuple[str, int], int] = {}
         self.seconds: dict[str, Histogram] = {"answered": Histogram(), "parked": Histogram(), "refused": Histogram()}
         self.ended = 0
@@ -54,7 +55,7 @@ class GatewayMetrics(Collector):
 
     def decided(self, decision: Decision) -> None:
         """Count a decision by its effect and reason."""
-        key = (decision.effect.value if decision.effect is not None else "UNDECIDED", decision.reason.value)
+        key = (decision.effect, decision.reason)
         self.decisions[key] = self.decisions.get(key, 0) + 1
 
     def answered(self, command: str, status: int, kind: str, seconds: float) -> None:
@@ -68,8 +69,8 @@ class GatewayMetrics(Collector):
         decisions = CounterMetricFamily(
             "gatepost_decisions", "Decisions by effect and reason.", labels=("effect", "reason")
         )
-        for labels, count in list(self.decisions.items()):
-            decisions.add_metric(labels, count)
+        for (effect, reason), count in list(self.decisions.items()):
+            decisions.add_metric(("UNDECIDED" if effect is None else effect.value, reason.value), count)
         requests = CounterMetricFamily(
             "gatepost_requests", "Answered requests by command and HTTP status.", labels=("command", "status")
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+import time
 from typing import IO, TYPE_CHECKING
 
 import structlog
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     from gatepost.gateway.downstream import Downstream
-    from gatepost.gateway.forwarding import Prepared
+    from gatepost.gateway.forwarding import Head, Prepared
     from gatepost.gateway.upstream import UpstreamConnection
     from gatepost.gateway.workings import Workings
 
@@ -28,16 +28,6 @@ log = structlog.get_logger(__name__)
 PARKED_SECONDS = 3_660.0  # MS-ASCMD 2.2.3.84: a heartbeat lasts 3540 seconds at most; the mail server ends it, not we
 ANSWER_SECONDS = 300.0  # without a byte from the mail server: it may be sending a large message on
 _PIECE = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A request's head as read; `length` is the body's, known also when it came in chunks."""
-
-    method: bytes
-    target: bytes
-    headers: dict[bytes, bytes]
-    length: int
 
 
 class Relay:
@@ -68,7 +58,7 @@ class Relay:
         self._head: Head | None = head
         self._body = body
         self._spool = spool
-        self._started = workings.now()
+        self._started = time.monotonic()
         self._over = False
         self._retried = False
         self._blocked = False
@@ -102,8 +92,8 @@ class Relay:
         """False when the request was answered otherwise, because it may not reach the mail server any more."""
         return True
 
-    def _may_answer(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
-        """The headers to answer with, or None when the request was answered otherwise."""
+    def _may_answer(self, status: int, headers: list[bytes]) -> list[bytes] | None:
+        """The header lines to answer with, or None when the request was answered otherwise."""
         del status
         return headers
 
@@ -145,7 +135,7 @@ class Relay:
         assert head is not None
         self._connection = connection
         start = self._workings.forwarding.options if prepared is None else prepared.start
-        data = forwarding.head(start, head.headers, head.length, self._body_type, self._ip_address) + self._body
+        data = forwarding.head(start, head, self._body_type, self._ip_address) + self._body
         if not (connection.reused and self._repeatable and self._downstream.complete):
             self._head, self._body = None, b""  # not needed again: a parked request should weigh little
         connection.send(self, data)
@@ -178,7 +168,7 @@ class Relay:
 
     # -- and back
 
-    def upstream_head(self, status: int, headers: list[tuple[bytes, bytes]], length: bytes | None) -> None:
+    def upstream_head(self, status: int, headers: list[bytes], length: bytes | None) -> None:
         """The head of the answer: the last moment at which a denial can still be said instead."""
         if 300 <= status < 400 or status == 451:
             log.warning("upstream.redirects", status=status)  # a phone that followed would leave the gateway behind
@@ -268,7 +258,7 @@ class Relay:
     def _finish(self, kind: str, status: int) -> None:
         self._over = True
         self._drop_spool()
-        self._workings.metrics.answered(self.command, status, kind, self._workings.now() - self._started)
+        self._workings.metrics.answered(self.command, status, kind, time.monotonic() - self._started)
 
     def _unavailable(self, *headers: tuple[bytes, bytes]) -> None:
         """503: nobody's fault that a phone could mend; it asks again in a while, not all at the same moment."""

@@ -19,7 +19,7 @@ from gatepost.gateway.metrics import GatewayMetrics
 from gatepost.gateway.proofs import Prober, Proofs
 from gatepost.gateway.replica import Replica
 from gatepost.gateway.upstream import Upstream
-from gatepost.gateway.workings import Workings
+from gatepost.gateway.workings import Clock, Workings
 from gatepost.model import Device, Kind
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Gateway:
             clients=Clients(configuration.trusted_proxies),
             forwarding=Forwarding(configuration.upstream),
             metrics=self.metrics,
-            now=time.monotonic,
+            clock=Clock(),
         )
         self._name_gauges()
 
@@ -162,12 +162,14 @@ class Gateway:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             try:
-                now = self._workings.now()
+                clock, decider = self._workings.clock, self._workings.decider
+                clock.tick()
                 for downstream in tuple(self._workings.downstreams):
-                    if downstream.deadline < now:
+                    if downstream.deadline < clock.now:
                         downstream.expire()
                 self._workings.upstream.sweep()
-                too_old = self._workings.decider.too_old
+                decider.look()
+                too_old = decider.too_old
                 if too_old and not self._was_too_old:
                     log.error("replica.too_old", age=round(self.replica.age, 1))
                     self._reconsider(self._workings.connections.all())

@@ -35,15 +35,15 @@ class Reply:
     """A whole answer."""
 
     status: int
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: tuple[bytes, ...]
     body: bytes
 
 
 class Receiver(Protocol):
     """Whoever sent a request and takes the answer, piece by piece."""
 
-    def upstream_head(self, status: int, headers: list[tuple[bytes, bytes]], length: bytes | None) -> None:
-        """The head of the final answer; `length` is its Content-Length, None when chunked or up to the close."""
+    def upstream_head(self, status: int, headers: list[bytes], length: bytes | None) -> None:
+        """The head of the final answer: header lines, and `length`, its Content-Length, None when chunked or up to the close."""
 
     def upstream_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -86,7 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.reused = False
         self.idle_since = 0.0
         self._parser: httptools.HttpResponseParser | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[bytes] = []
         self._length: bytes | None = None
         self._bytes = 0
         self._keep = True
@@ -160,14 +160,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser met a header."""
-        key = name.lower()
-        if key == b"content-length":
+        meaning = _MEANINGS.get(name) or _MEANINGS.get(name.lower())
+        if meaning is None:
+            self._headers.append(b"%s: %s\r\n" % (name, value))
+        elif meaning == _LENGTH:
             self._length = value
             self._unframed = False
-        elif key == b"transfer-encoding":
+        elif meaning == _ENCODING:
             self._unframed = False
-        elif key not in _HOP_BY_HOP:
-            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The parser met the end of a head."""
@@ -220,9 +220,22 @@ class UpstreamConnection(asyncio.Protocol):
             self.receiver.upstream_writable(writable=True)
 
 
-_HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer", b"upgrade"}
-)
+_LENGTH, _ENCODING, _HOP = 1, 2, 3
+# This connection's business, and not the phone's; in the usual spelling too, to save most second looks.
+_MEANINGS = {
+    b"content-length": _LENGTH,
+    b"Content-Length": _LENGTH,
+    b"transfer-encoding": _ENCODING,
+    b"Transfer-Encoding": _ENCODING,
+    b"connection": _HOP,
+    b"Connection": _HOP,
+    b"keep-alive": _HOP,
+    b"proxy-connection": _HOP,
+    b"proxy-authenticate": _HOP,
+    b"te": _HOP,
+    b"trailer": _HOP,
+    b"upgrade": _HOP,
+}
 
 
 class Upstream:
@@ -344,10 +357,10 @@ class _Asked:
     def __init__(self) -> None:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._status = 0
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[bytes] = []
         self._body = bytearray()
 
-    def upstream_head(self, status: int, headers: list[tuple[bytes, bytes]], length: bytes | None) -> None:
+    def upstream_head(self, status: int, headers: list[bytes], length: bytes | None) -> None:
         del length
         self._status, self._headers = status, headers
 

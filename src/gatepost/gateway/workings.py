@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gatepost.gateway.client import Clients
     from gatepost.gateway.configuration import GatewayConfiguration
     from gatepost.gateway.connections import Connections
@@ -22,9 +21,23 @@ if TYPE_CHECKING:
     from gatepost.gateway.upstream import Upstream
 
 
+class Clock:
+    """The time as of the last tick, a second ago at most: deadlines and last-seen need no more."""
+
+    __slots__ = ("now", "wall")
+
+    def __init__(self) -> None:
+        self.tick()
+
+    def tick(self) -> None:
+        """Look at the real clocks; `now` is monotonic, `wall` is Unix time, both in seconds."""
+        self.now = time.monotonic()
+        self.wall = time.time()
+
+
 @dataclass(slots=True)
 class Workings:
-    """Everything an exchange needs; `now` is the event loop's clock in seconds."""
+    """Everything an exchange needs."""
 
     configuration: GatewayConfiguration
     replica: Replica
@@ -38,5 +51,5 @@ class Workings:
     clients: Clients
     forwarding: Forwarding
     metrics: GatewayMetrics
-    now: Callable[[], float]
+    clock: Clock
     downstreams: set[Downstream] = field(default_factory=set)
