@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import binascii
+import re
 from dataclasses import dataclass, field
 
 HEADER_LIMIT = 8192
 """Bytes; what servers commonly accept for one header."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +51,4 @@ def render(credentials: Credentials) -> bytes:
 
 
 def _has_control_character(text: str) -> bool:
-    return any(character < " " or "\x7f" <= character <= "\x9f" for character in text)
+    return _CONTROL.search(text) is not None
