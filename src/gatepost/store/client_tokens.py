@@ -21,10 +21,9 @@ _COLUMNS = client_tokens.c
 
 
 def find(reader: Reader, operation: str, token: str) -> tuple[str, str] | None:
-    """(fingerprint of the parameters, response as JSON) of the call that had the token; None when there was none."""
-    row = reader.connection.execute(
-        select(_COLUMNS.fingerprint, _COLUMNS.response).where(_COLUMNS.operation == operation, _COLUMNS.token == token)
-    ).first()
+    """(fingerprint of the parameters, response as JSON) of the call that had the token in the last day; None if none."""
+    named = (_COLUMNS.operation == operation) & (_COLUMNS.token == token) & (_COLUMNS.at > reader.now - REMEMBERED)
+    row = reader.connection.execute(select(_COLUMNS.fingerprint, _COLUMNS.response).where(named)).first()
     return None if row is None else (row.fingerprint, row.response)
 
 

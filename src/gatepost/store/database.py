@@ -50,18 +50,18 @@ def _utc_now() -> datetime:
 
 
 class Reader:
-    """One consistent snapshot; what the noun modules' reading functions take."""
+    """One consistent snapshot; what the noun modules' reading functions take. `now` is the moment it began."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, now: datetime) -> None:
         self.connection = connection
+        self.now = now
 
 
 class Transaction(Reader):
-    """The one writer there is at this moment; it sees its own rows. `now` is the moment it began."""
+    """The one writer there is at this moment; it sees its own rows."""
 
-    def __init__(self, connection: Connection, revision: int, now: datetime) -> None:
-        super().__init__(connection)
-        self.now = now
+    def __init__(self, connection: Connection, now: datetime, revision: int) -> None:
+        super().__init__(connection, now)
         self._taken = self._revision = revision
         self._changes: list[dict[str, object]] = []
 
@@ -178,7 +178,7 @@ class Store:
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
             with connection.begin():
-                yield Reader(connection)
+                yield Reader(connection, self.now())
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
@@ -193,7 +193,7 @@ class Store:
             with connection.begin():
                 # SQLite ignores FOR UPDATE: BEGIN IMMEDIATE has locked already
                 revision = connection.execute(select(revision_counter.c.value).with_for_update()).scalar_one()
-                transaction = Transaction(connection, revision, self.now())
+                transaction = Transaction(connection, self.now(), revision)
                 yield transaction
                 changed = transaction.write_changes()
         if changed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gatepost.model import Device, Kind
+from gatepost.model import Device, DeviceFacts, Kind
 from gatepost.store.tables import NounTable, upsert
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def save(transaction: Transaction, devices: Iterable[Device]) -> int:
     reported about itself is not undone by a gateway that has not heard it. A Change is made when the row is new, or
     when its type, user agent, protocol version or facts differ: not for last_seen and the address alone.
     """
-    batch = {_key(device): device for device in devices}
+    batch = {_key(device): device for device in map(_storable, devices)}
     known = dict(_known(transaction, batch))
     merged = {key: _merge(known.get(key), device) for key, device in batch.items()}
     rows = [_DEVICES.record.to_columns(device) for key, device in merged.items() if device != known.get(key)]
@@ -73,6 +73,18 @@ def _known(reader: Reader, keys: Iterable[_Key]) -> Iterator[tuple[_Key, Device]
             theirs = (_TABLE.c.organization_id == organization_id) & _TABLE.c.user_id.in_(chunk)
             for device in _DEVICES.select(reader, theirs):
                 yield _key(device), device
+
+
+def _storable(device: Device) -> Device:
+    """The device without characters that PostgreSQL refuses: what one phone says must not spoil a whole batch."""
+    own, facts = _cleaned(device), _cleaned(device.facts)
+    return replace(device, **own, facts=replace(device.facts, **facts)) if own or facts else device
+
+
+def _cleaned(noun: Device | DeviceFacts) -> dict[str, Any]:
+    texts = [(field.name, getattr(noun, field.name)) for field in fields(noun)]
+    odd = [(name, text) for name, text in texts if isinstance(text, str) and not text.isprintable()]
+    return {name: text.encode("utf-8", "replace").decode().replace("\0", "?") for name, text in odd}
 
 
 def _merge(known: Device | None, seen: Device) -> Device:
