@@ -138,9 +138,10 @@ def _user(ruleset: RuleSet, request: AccessRequest) -> Decision | None:
 
 
 def _access_control_rules(ruleset: RuleSet, request: AccessRequest) -> Decision | None:
-    decision = access_control_effect(ruleset, request)
-    goes_on = decision.allowed and request.action is Action.ACTIVE_SYNC
-    return None if goes_on else decision
+    sorted_rules = _sort(ruleset.access_control_rules, access_subject(request))
+    if sorted_rules.allowing and not sorted_rules.denying and request.action is Action.ACTIVE_SYNC:
+        return None
+    return sorted_rules.decision(Reason.ACCESS_CONTROL_RULE, Reason.NO_ACCESS_CONTROL_RULE, ruleset.revision)
 
 
 def _override(ruleset: RuleSet, request: AccessRequest) -> Decision | None:

@@ -85,12 +85,21 @@ def explain(ruleset: RuleSet, request: AccessRequest) -> Explanation:
     for name, step in STEPS:
         outcome, because = Outcome.NOT_REACHED, "decided before"
         if not decided:
-            decided = step(ruleset, request) is not None
+            decided = _decides(step, ruleset, request)
             outcome = Outcome.DECIDED if decided else Outcome.PASSED
             because = _decided(decision, ruleset, request) if decided else _passed(name, ruleset, request)
         produced = decision.matched_rules if outcome is Outcome.DECIDED else ()
         steps.append(StepExplained(name, outcome, because, _rules(name, ruleset, request, produced)))
     return Explanation(decision, tuple(steps))
+
+
+def _decides(
+    step: Callable[[RuleSet, AccessRequest], Decision | None], ruleset: RuleSet, request: AccessRequest
+) -> bool:
+    try:
+        return step(ruleset, request) is not None
+    except Exception:  # noqa: BLE001 - `decide` met it as well and denied: failing decides
+        return True
 
 
 def _passed(step: Step, ruleset: RuleSet, request: AccessRequest) -> str:
