@@ -52,6 +52,8 @@ def configure_logs(
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    # What uvicorn tells on "info" is that it starts and stops; the composition root says so itself.
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
 
 
 def redact(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -1,0 +1,282 @@
+"""The composition root: builds the parts that a role needs, runs them on one event loop, stops them in good order.
+
+Both faces listen on sockets that are bound here, so that a taken port is one clear sentence, and so that uvicorn, which
+serves the API, neither handles signals nor ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+import uvloop
+
+from gatepost.control.app import create_app, create_health_app
+from gatepost.control.health import replica_probe, store_probe
+from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
+from gatepost.gateway.server import Gateway
+from gatepost.operations import access_keys, users
+from gatepost.operations.context import Context
+from gatepost.settings import Address, Settings, SettingsError
+from gatepost.store import feed
+from gatepost.store.database import Store, StoreError
+from gatepost.telemetry import new_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prometheus_client import CollectorRegistry
+    from starlette.applications import Starlette
+
+    from gatepost.control.health import Probe
+
+log = structlog.get_logger("gatepost.serve")
+
+_COMPACT_SECONDS = 600.0
+_KEPT = timedelta(days=1)  # a gateway that was away for longer loads everything again
+
+
+class Role(StrEnum):
+    """Which part of Gatepost a process runs."""
+
+    ALL = "all"
+    GATEWAY = "gateway"
+    CONTROL = "control"
+
+
+class CannotListen(Exception):  # noqa: N818 - reads as what it is
+    """An address to listen at is taken, or not this machine's."""
+
+
+class Server:
+    """One process of Gatepost.
+
+    Use: `open()` (blocks, before the loop), `await start()`, `await stop()`, `close()`. `sealing_key` may be None for the
+    role GATEWAY only.
+    """
+
+    def __init__(self, settings: Settings, role: Role, sealing_key: bytes | None) -> None:
+        if role is not Role.CONTROL and settings.gateway.upstream is None:
+            raise SettingsError(["gateway.upstream: expected the mail server's URL, got nothing"])
+        self.settings = settings
+        self.role = role
+        self._sealing_key = sealing_key
+        self._store: Store | None = None
+        self._gateway: Gateway | None = None
+        self._control: _Control | None = None
+        self._compaction: asyncio.Task[None] | None = None
+
+    @property
+    def gateway_address(self) -> Address | None:
+        """Where phones arrive; None without a gateway."""
+        return None if self._gateway is None else Address(*self._gateway.address)
+
+    @property
+    def control_address(self) -> Address:
+        """Where the API, or only health and metrics, are served."""
+        assert self._control is not None
+        return self._control.address
+
+    def open(self) -> None:
+        """Open the store and load the rules. Raises StoreError."""
+        self._store = Store.open(self.settings.store.url)
+        if self.role is not Role.CONTROL:
+            enroll = partial(_enroll, self._context("gatepost"))
+            self._gateway = Gateway(_gateway_configuration(self.settings), self._store, enroll)
+            self._gateway.load()
+
+    async def start(self) -> None:
+        """Listen. Raises CannotListen, then nothing is left running."""
+        assert self._store is not None
+        self._control = _Control(_bind("control.listen", self.settings.control.listen), self._app())
+        try:
+            if self._gateway is not None:
+                with _listening("gateway.listen", self.settings.gateway.listen):
+                    await self._gateway.start()
+        except CannotListen:
+            self._control.close()
+            raise
+        await self._control.start()
+        if self.role is not Role.GATEWAY:
+            self._compaction = asyncio.create_task(_compact(self._store))
+        log.info(
+            "ready",
+            role=self.role.value,
+            gateway=str(self.gateway_address) if self._gateway else None,
+            control=str(self.control_address),
+            store=self._store.url,
+        )
+
+    async def stop(self) -> None:
+        """Take nothing new, end what is in flight, write down what was seen."""
+        log.info("stopping")
+        if self._compaction is not None:
+            self._compaction.cancel()
+        if self._gateway is not None:
+            await self._gateway.stop()
+        if self._control is not None:
+            await self._control.stop()
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            self._store.close()
+
+    def _app(self) -> Starlette:
+        assert self._store is not None
+        registry, probes = self._observed(self._store)
+        if self.role is Role.GATEWAY:
+            return create_health_app(registry, probes)
+        assert self._sealing_key is not None
+        return create_app(
+            context_for=self._context,
+            secret_of=partial(access_keys.secret_of, self._context("gatepost"), self._sealing_key),
+            now=_now,
+            registry=registry,
+            probes=probes,
+        )
+
+    def _observed(self, store: Store) -> tuple[CollectorRegistry, Mapping[str, Callable[[], Probe]]]:
+        if self._gateway is None:
+            return new_registry(), {"store": store_probe(store)}
+        replica = self._gateway.replica
+        probe = replica_probe(lambda: replica.revision, lambda: replica.age, self.settings.gateway.max_replica_age)
+        registry = new_registry(self._gateway.metrics)
+        # A gateway goes on without its store, so for it alone the store's absence is no reason to take it out.
+        return registry, {"replica": probe} if self.role is Role.GATEWAY else {
+            "store": store_probe(store),
+            "replica": probe,
+        }
+
+    def _context(self, caller: str) -> Context:
+        assert self._store is not None
+        return Context(self._store, _now, caller)
+
+
+def run(server: Server) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StoreError, CannotListen."""
+    server.open()
+    try:
+        uvloop.run(_serve(server))
+    finally:
+        server.close()
+
+
+async def until_told_to_stop() -> None:
+    """Return at the first SIGTERM or SIGINT; a second one ends the process the ordinary way."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    for number in signals:
+        loop.remove_signal_handler(number)
+
+
+async def _serve(server: Server) -> None:
+    await server.start()
+    try:
+        await until_told_to_stop()
+    finally:
+        await server.stop()
+
+
+class _QuietUvicorn(uvicorn.Server):
+    """Uvicorn that leaves signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Control:
+    """The API's listener on a socket that is bound already."""
+
+    def __init__(self, listener: socket.socket, app: Starlette) -> None:
+        self._listener = listener
+        self.address = Address(*listener.getsockname()[:2])
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=5
+        )
+        self._server = _QuietUvicorn(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Serve, once it is really accepting."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has a flag, not an event
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Let the requests in flight finish, for five seconds at most."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+    def close(self) -> None:
+        """Give the address back without ever having served."""
+        self._listener.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _enroll(context: Context, organization_id: str, address: str) -> str:
+    return users.enroll(context, organization_id, address).user_id
+
+
+def _gateway_configuration(settings: Settings) -> GatewayConfiguration:
+    gateway = settings.gateway
+    assert gateway.upstream is not None
+    upstream = upstream_address(gateway.upstream)
+    return GatewayConfiguration(
+        host=gateway.listen.host,
+        port=gateway.listen.port,
+        upstream=upstream,
+        trusted_proxies=gateway.trusted_proxies,
+        max_replica_age=gateway.max_replica_age,
+        organization_id=gateway.organization_id,
+        ssl_context=ssl.create_default_context(cafile=gateway.upstream_ca_file) if upstream.tls else None,
+    )
+
+
+@contextlib.contextmanager
+def _listening(key: str, address: Address) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+        raise CannotListen(f"{key}: cannot listen at {address}: {reason}") from error
+
+
+def _bind(key: str, address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with _listening(key, address):
+        return socket.create_server((address.host, address.port), family=family, backlog=1024)
+
+
+async def _compact(store: Store) -> None:
+    """Keep the feed short; gateways that are further behind load everything again."""
+    while True:
+        await asyncio.sleep(_COMPACT_SECONDS)
+        try:
+            await asyncio.to_thread(_compact_once, store)
+        except StoreError as error:
+            log.warning("feed.not_compacted", error=str(error))
+
+
+def _compact_once(store: Store) -> None:
+    old = feed.revision_before(store, _now() - _KEPT)
+    if old:
+        feed.compact(store, old)
