@@ -1,0 +1,106 @@
+import pytest
+
+from gatepost.model import Effect, EntityState
+from gatepost.operations import mobile_device_access_overrides as overrides
+from gatepost.operations import registrations, users
+from gatepost.operations.errors import EntityNotFoundException, EntityStateException, ResourceNotFoundException
+
+
+def put(context, organization_id, user_id, device_id, effect="DENY", **more):
+    overrides.put(context, organization_id=organization_id, user_id=user_id, device_id=device_id, effect=effect, **more)
+
+
+def get(context, organization_id, user_id, device_id):
+    return overrides.get(context, organization_id=organization_id, user_id=user_id, device_id=device_id)
+
+
+@pytest.mark.parametrize("identity", ["alice", "alice@example.com", "ALICE@example.com"])
+@pytest.mark.parametrize("device_id", ["abcDEF1", "ABCdef1"])
+def test_an_override_is_one_for_every_spelling_of_user_and_device(context, organization_id, alice, identity, device_id):
+    put(context, organization_id, identity, device_id, description="lost")
+    (found,) = overrides.list(context, organization_id=organization_id).items
+    assert (found.user_id, found.device_id, found.effect, found.description) == (alice, "ABCDEF1", Effect.DENY, "lost")
+    assert get(context, organization_id, alice, "abcdef1") == found
+
+
+def test_putting_again_keeps_the_date_of_creation(context, organization_id, alice):
+    put(context, organization_id, alice, "A1", description="first")
+    first = get(context, organization_id, alice, "A1")
+    put(context, organization_id, alice, "a1", "ALLOW")
+    second = get(context, organization_id, alice, "A1")
+    assert (second.effect, second.description, second.date_created) == (Effect.ALLOW, None, first.date_created)
+    assert second.date_modified > first.date_modified
+
+
+def test_an_address_of_an_open_directory_is_taken_up(context, organization_id):
+    put(context, organization_id, "carol@example.net", "A1")
+    carol = users.describe(context, organization_id=organization_id, user_id="carol@example.net")
+    assert carol.state is EntityState.ENABLED
+    assert get(context, organization_id, "carol@example.net", "A1").user_id == carol.user_id
+
+
+@pytest.mark.parametrize("identity", ["carol", "carol@elsewhere.example", "12345678-1234-1234-1234-123456789012"])
+def test_nobody_else_is(context, organization_id, identity):
+    with pytest.raises(EntityNotFoundException):
+        put(context, organization_id, identity, "A1")
+
+
+def test_a_closed_directory_wants_its_users_created(context, closed_id):
+    with pytest.raises(EntityNotFoundException):
+        put(context, closed_id, "carol@closed.example", "A1")
+
+
+def test_only_put_takes_up(context, organization_id, revision):
+    before = revision()
+    for ask in (overrides.get, overrides.delete, overrides.list):
+        with pytest.raises(EntityNotFoundException):
+            ask(context, organization_id=organization_id, user_id="carol@example.com", device_id="A1")
+    assert revision() == before
+
+
+def test_the_user_must_be_enabled(context, organization_id, alice):
+    put(context, organization_id, alice, "A1")
+    registrations.deregister_from_work_mail(context, organization_id=organization_id, entity_id=alice)
+    for identity in (alice, "alice", "alice@example.com"):
+        with pytest.raises(EntityStateException):
+            put(context, organization_id, identity, "A2")
+    assert get(context, organization_id, alice, "A1").effect is Effect.DENY
+    users.delete(context, organization_id=organization_id, user_id=alice)
+    for identity in (alice, "alice@example.com"):
+        with pytest.raises(EntityStateException):
+            put(context, organization_id, identity, "A1")
+
+
+def test_what_is_not_there_is_not_found_and_its_deletion_is_a_success(context, organization_id, alice, revision):
+    with pytest.raises(ResourceNotFoundException):
+        get(context, organization_id, alice, "A1")
+    before = revision()
+    overrides.delete(context, organization_id=organization_id, user_id=alice, device_id="A1")
+    assert revision() == before
+    put(context, organization_id, alice, "A1")
+    overrides.delete(context, organization_id=organization_id, user_id="alice", device_id="a1")
+    with pytest.raises(ResourceNotFoundException):
+        get(context, organization_id, alice, "A1")
+
+
+def test_overrides_are_listed_by_user_by_device_and_by_both(context, organization_id, alice):
+    bob = users.enroll(context, organization_id, "bob@example.com").user_id
+    for user_id in (alice, bob):
+        for device_id in ("A1", "A2", "A3"):
+            put(context, organization_id, user_id, device_id)
+
+    def listed(**filters):
+        found, token = [], None
+        while True:
+            page = overrides.list(context, organization_id=organization_id, max_results=2, next_token=token, **filters)
+            found += [(one.user_id, one.device_id) for one in page.items]
+            token = page.next_token
+            if token is None:
+                return found
+
+    every = sorted((user_id, device_id) for user_id in (alice, bob) for device_id in ("A1", "A2", "A3"))
+    assert listed() == every
+    assert listed(user_id="alice") == [(alice, "A1"), (alice, "A2"), (alice, "A3")]
+    assert listed(device_id="a2") == sorted([(alice, "A2"), (bob, "A2")])
+    assert listed(user_id="bob@example.com", device_id="A3") == [(bob, "A3")]
+    assert listed(device_id="A9") == []

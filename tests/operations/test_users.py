@@ -1,0 +1,258 @@
+import threading
+
+import pytest
+
+from gatepost.engine import RuleSet
+from gatepost.model import EntityState, enrolled_user_id
+from gatepost.operations import aliases, mobile_device_access_overrides, organizations, registrations, users
+from gatepost.operations.errors import (
+    EntityNotFoundException,
+    EntityStateException,
+    InvalidParameterException,
+    NameAvailabilityException,
+    ReservedNameException,
+)
+from gatepost.store import users as user_rows
+
+
+def create(context, organization_id, name, **more):
+    return users.create(context, organization_id=organization_id, name=name, display_name=name.title(), **more)
+
+
+def test_a_new_user_is_disabled_and_has_no_address(context, organization_id):
+    user_id = create(context, organization_id, "bob", first_name="Bob", hidden_from_global_address_list=True)
+    user = users.describe(context, organization_id=organization_id, user_id="bob")
+    assert (user.user_id, user.name, user.email, user.state) == (user_id, "bob", None, EntityState.DISABLED)
+    assert dict(user.attributes) == {
+        "DisplayName": "Bob",
+        "FirstName": "Bob",
+        "HiddenFromGlobalAddressList": "true",
+        "UserRole": "USER",
+    }
+
+
+def test_passwords_are_not_kept(context, store, organization_id):
+    create(context, organization_id, "bob", password="correct horse")
+    with store.read() as reader:
+        assert "correct horse" not in repr(user_rows.page(reader, organization_id, None, 10))
+
+
+@pytest.mark.parametrize(
+    "name", ["12345678-1234-1234-1234-123456789012", "S-1-1-12-1234567890-123456789-123456789-1234"]
+)
+def test_a_name_that_looks_like_an_id_is_reserved(context, organization_id, name):
+    with pytest.raises(ReservedNameException):
+        create(context, organization_id, name)
+
+
+@pytest.mark.parametrize("name", ["alice", "ALICE", "alice@example.com", "ally@example.net"])
+def test_a_login_of_another_user_is_no_free_name(context, organization_id, alice, name):
+    aliases.create(context, organization_id=organization_id, entity_id=alice, alias="ally@example.net")
+    with pytest.raises(NameAvailabilityException):
+        create(context, organization_id, name)
+
+
+@pytest.mark.parametrize("role", ["SYSTEM_USER", "RESOURCE"])
+def test_two_roles_cannot_be_passed(context, organization_id, role):
+    with pytest.raises(InvalidParameterException):
+        create(context, organization_id, "bob", role=role)
+    user_id = create(context, organization_id, "bob", role="REMOTE_USER")
+    with pytest.raises(InvalidParameterException):
+        users.update(context, organization_id=organization_id, user_id=user_id, role=role)
+    described = users.describe(context, organization_id=organization_id, user_id=user_id)
+    assert dict(described.attributes)["UserRole"] == "REMOTE_USER"
+
+
+@pytest.mark.parametrize("identity", ["alice", "Alice@Example.COM", "alice@example.com", "ally@example.net"])
+def test_a_user_is_found_by_each_of_its_logins(context, organization_id, alice, identity):
+    aliases.create(context, organization_id=organization_id, entity_id=alice, alias="Ally@example.net")
+    assert users.describe(context, organization_id=organization_id, user_id=identity).user_id == alice
+    with pytest.raises(EntityNotFoundException):
+        users.describe(context, organization_id=organization_id, user_id="x" + identity)
+
+
+def test_update_changes_what_is_given_and_clears_what_is_empty(context, organization_id, alice):
+    users.update(context, organization_id=organization_id, user_id=alice, first_name="Alice", city="Lisbon")
+    users.update(
+        context,
+        organization_id=organization_id,
+        user_id=alice,
+        city="",
+        office="7",
+        hidden_from_global_address_list=False,
+    )
+    assert dict(users.describe(context, organization_id=organization_id, user_id=alice).attributes) == {
+        "DisplayName": "Alice",
+        "FirstName": "Alice",
+        "HiddenFromGlobalAddressList": "false",
+        "Office": "7",
+        "UserRole": "USER",
+    }
+
+
+def test_users_are_listed_in_pages_with_one_filter(context, organization_id, alice):
+    for name in ("anna", "bob", "bert"):
+        create(context, organization_id, name, identity_provider_user_id="0a" * 4 + "-0000-0000-0000-" + "0" * 12)
+
+    def names(**filters):
+        found, token = [], None
+        while True:
+            page = users.list(
+                context, organization_id=organization_id, filters=filters, max_results=1, next_token=token
+            )
+            found += [user.name for user in page.items]
+            token = page.next_token
+            if token is None:
+                return sorted(found)
+
+    assert names() == ["alice", "anna", "bert", "bob"]
+    assert names(UsernamePrefix="B") == ["bert", "bob"]
+    assert names(DisplayNamePrefix="an") == ["anna"]
+    assert names(PrimaryEmailPrefix="ALICE@") == ["alice"]
+    assert names(State="ENABLED") == ["alice"]
+    assert names(IdentityProviderUserIdPrefix="0A0A") == ["anna", "bert", "bob"]
+    assert names(UsernamePrefix="%") == []
+    with pytest.raises(InvalidParameterException, match="one filter"):
+        names(UsernamePrefix="a", State="ENABLED")
+
+
+def test_a_token_of_one_filter_does_not_serve_another(context, organization_id, alice):
+    create(context, organization_id, "anna")
+    page = users.list(context, organization_id=organization_id, filters={"UsernamePrefix": "a"}, max_results=1)
+    with pytest.raises(InvalidParameterException):
+        users.list(
+            context, organization_id=organization_id, filters={"UsernamePrefix": "b"}, next_token=page.next_token
+        )
+
+
+def test_only_a_disabled_user_is_deleted_and_its_overrides_go_along(context, organization_id, alice):
+    mobile_device_access_overrides.put(
+        context, organization_id=organization_id, user_id=alice, device_id="A1", effect="DENY"
+    )
+    with pytest.raises(EntityStateException):
+        users.delete(context, organization_id=organization_id, user_id=alice)
+    registrations.deregister_from_work_mail(context, organization_id=organization_id, entity_id=alice)
+    users.delete(context, organization_id=organization_id, user_id=alice)
+    assert not mobile_device_access_overrides.list(context, organization_id=organization_id).items
+    assert users.describe(context, organization_id=organization_id, user_id=alice).state is EntityState.DELETED
+    with pytest.raises(EntityNotFoundException):
+        users.describe(context, organization_id=organization_id, user_id="alice")
+    with pytest.raises(EntityStateException):
+        users.update(context, organization_id=organization_id, user_id=alice, city="Lisbon")
+
+
+def test_deleting_who_is_not_there_is_a_success_and_no_change(context, organization_id, revision):
+    bob = create(context, organization_id, "bob")
+    users.delete(context, organization_id=organization_id, user_id=bob)
+    before = revision()
+    users.delete(context, organization_id=organization_id, user_id=bob)
+    users.delete(context, organization_id=organization_id, user_id="nobody")
+    assert revision() == before
+
+
+def test_the_name_of_a_deleted_user_is_free_for_another_one(context, organization_id):
+    first = create(context, organization_id, "bob")
+    users.delete(context, organization_id=organization_id, user_id=first)
+    second = create(context, organization_id, "bob")
+    assert second != first
+    assert users.describe(context, organization_id=organization_id, user_id="bob").user_id == second
+
+
+class TestEnroll:
+    def test_an_address_of_the_organization_becomes_an_enabled_user(self, context, organization_id, revision):
+        before = revision()
+        user = users.enroll(context, organization_id, "Carol@Example.com")
+        assert user.user_id == enrolled_user_id(organization_id, "carol@example.com")
+        assert (user.name, user.email, user.state) == ("carol", "carol@example.com", EntityState.ENABLED)
+        assert revision() == before + 1
+
+    def test_it_is_idempotent(self, context, organization_id, revision):
+        user = users.enroll(context, organization_id, "carol@example.com")
+        before = revision()
+        assert users.enroll(context, organization_id, "CAROL@example.com") == user
+        assert users.enroll(context, organization_id, "EXAMPLE\\carol@example.com") == user
+        assert revision() == before
+
+    def test_eight_gateways_at_once_make_one_user(self, context, organization_id, revision):
+        before, found, start = revision(), [], threading.Barrier(8)
+
+        def enroll():
+            start.wait()
+            found.append(users.enroll(context, organization_id, "carol@example.com"))
+
+        threads = [threading.Thread(target=enroll) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(found) == 8
+        assert len(set(found)) == 1
+        assert revision() == before + 1
+
+    def test_the_name_is_the_whole_address_outside_the_default_domain_or_where_the_name_is_taken(
+        self, context, organization_id, alice
+    ):
+        assert users.enroll(context, organization_id, "carol@example.net").name == "carol@example.net"
+        create(context, organization_id, "carol")
+        registrations.register_to_work_mail(
+            context, organization_id=organization_id, entity_id="carol", email="c@example.com"
+        )
+        assert users.enroll(context, organization_id, "carol@example.com").name == "carol@example.com"
+
+    @pytest.mark.parametrize("login", ["alice", "alice@example.com", "ally@example.net"])
+    def test_who_is_known_is_answered(self, context, organization_id, alice, login):
+        aliases.create(context, organization_id=organization_id, entity_id=alice, alias="ally@example.net")
+        assert users.enroll(context, organization_id, login).user_id == alice
+
+    @pytest.mark.parametrize("address", ["carol@elsewhere.example", "carol", "@example.com", "", "carol@"])
+    def test_no_other_address_is_taken_up(self, context, organization_id, address):
+        with pytest.raises(EntityNotFoundException):
+            users.enroll(context, organization_id, address)
+
+    def test_a_closed_directory_takes_nobody_up(self, context, closed_id):
+        with pytest.raises(EntityNotFoundException):
+            users.enroll(context, closed_id, "carol@closed.example")
+        carol = create(context, closed_id, "carol@closed.example")
+        assert users.enroll(context, closed_id, "carol@closed.example").user_id == carol
+
+    def test_who_was_deleted_is_not_taken_up_again(self, context, organization_id):
+        carol = users.enroll(context, organization_id, "carol@example.com")
+        registrations.deregister_from_work_mail(context, organization_id=organization_id, entity_id=carol.user_id)
+        users.delete(context, organization_id=organization_id, user_id=carol.user_id)
+        found = users.enroll(context, organization_id, "carol@example.com")
+        assert (found.user_id, found.state) == (carol.user_id, EntityState.DELETED)
+
+    @pytest.mark.parametrize("address", ["alice@example.com", "ally@example.net"])
+    def test_nor_who_was_created_and_deleted(self, context, organization_id, alice, address):
+        aliases.create(context, organization_id=organization_id, entity_id=alice, alias="ally@example.net")
+        registrations.deregister_from_work_mail(context, organization_id=organization_id, entity_id=alice)
+        users.delete(context, organization_id=organization_id, user_id=alice)
+        found = users.enroll(context, organization_id, address)
+        assert (found.user_id, found.state) == (alice, EntityState.DELETED)
+
+    def test_nor_a_user_who_has_a_name_only(self, context, organization_id):
+        bob = create(context, organization_id, "bob")
+        assert users.enroll(context, organization_id, "bob@example.com").user_id == bob
+        users.delete(context, organization_id=organization_id, user_id=bob)
+        assert users.enroll(context, organization_id, "bob@example.com").state is EntityState.DELETED
+
+    def test_an_administrator_can_create_who_was_deleted(self, context, organization_id):
+        carol = users.enroll(context, organization_id, "carol@example.com")
+        registrations.deregister_from_work_mail(context, organization_id=organization_id, entity_id=carol.user_id)
+        users.delete(context, organization_id=organization_id, user_id=carol.user_id)
+        second = create(context, organization_id, "carol")
+        registrations.register_to_work_mail(
+            context, organization_id=organization_id, entity_id=second, email="carol@example.com"
+        )
+        assert users.enroll(context, organization_id, "carol@example.com").user_id == second
+
+    def test_store_and_engine_mean_the_same_user(self, context, store, organization_id, alice):
+        """Whom the engine decides about before a row exists is who is taken up."""
+        create(context, organization_id, "bob")
+        gone = create(context, organization_id, "gone")
+        users.delete(context, organization_id=organization_id, user_id=gone)
+        with store.read() as reader:
+            known = user_rows.page(reader, organization_id, None, 100)
+        ruleset = RuleSet.build(organizations.describe(context, organization_id=organization_id), users=known)
+        for login in ("alice@example.com", "bob@example.com", "gone@example.com", "new@example.com", "new@example.net"):
+            assert users.enroll(context, organization_id, login).user_id == ruleset.identify(login)
