@@ -18,7 +18,6 @@ class Connections:
 
     def __init__(self) -> None:
         self._by_user: dict[str, list[Exchange]] = {}
-        self.parked = 0
 
     def __len__(self) -> int:
         """How many requests are in flight."""

@@ -167,9 +167,8 @@ class Exchange(Relay):
                 self._workings.devices.report(self._seen(self.identity), facts)
             self._facts = None
         decision = self._decide()
-        if (decision.effect is None and self._may_identify()) or decision.allowed:
-            self._workings.metrics.decided(decision)
-            self._forward()
+        if self._through(decision):
+            self._let_through(decision)
         elif not self._proven:
             self._prove()
         elif decision.effect is None and self._had_its_say():
