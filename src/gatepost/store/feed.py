@@ -81,7 +81,7 @@ def watch(
             if len(found) == LIMIT:
                 continue
             due = time.monotonic() + HEARTBEAT_SECONDS
-            while not stop.is_set() and not line.wait(poll) and time.monotonic() < due:
+            while not stop.is_set() and (left := due - time.monotonic()) > 0 and not line.wait(min(poll, left)):
                 pass
 
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+from tests.store.nouns import ORGANIZATION, a_user, an_organization, an_override, minutes
+
+from gatepost.model import Effect, Kind
+from gatepost.store import feed, mobile_device_access_overrides, organizations, users
+from gatepost.store.errors import StoreError
+
+
+@pytest.fixture(autouse=True)
+def people(store):
+    with store.begin() as transaction:
+        organizations.put(transaction, an_organization())
+        for name in ("u/1", "u-2", "u-3"):
+            users.put(transaction, a_user(name))
+
+
+def put(store, *overrides):
+    with store.begin() as transaction:
+        return [mobile_device_access_overrides.put(transaction, override) for override in overrides]
+
+
+def pairs(found):
+    return [(override.user_id, override.device_id) for override in found]
+
+
+def test_what_was_put_is_got_replaced_and_deleted(store):
+    override = an_override("u-2", "ABC", description=None)
+    (first,) = put(store, override)
+    changed = an_override("u-2", "ABC", effect=Effect.ALLOW, date_modified=minutes(1))
+    put(store, changed)
+    with store.read() as reader:
+        assert mobile_device_access_overrides.get(reader, ORGANIZATION, "u-2", "ABC") == changed
+        assert mobile_device_access_overrides.get(reader, ORGANIZATION, "u-3", "ABC") is None
+    with store.begin() as transaction:
+        assert mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-2", "ABC") is True
+        assert mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-2", "ABC") is False
+    told = feed.changes_after(store, store.epoch, first - 1)
+    assert [(one.kind, one.key, one.noun) for one in told] == [
+        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC"), override),
+        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC"), changed),
+        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC"), None),
+    ]
+
+
+def test_an_override_needs_its_user(store):
+    with pytest.raises(StoreError):
+        put(store, an_override("nobody"))
+
+
+def test_pages_go_on_behind_a_position_whatever_came_or_went(store):
+    everything = [an_override(user, device) for user in ("u-2", "u-3", "u/1") for device in ("A", "B", "C")]
+    put(store, *reversed(everything))
+    with store.read() as reader:
+        page = mobile_device_access_overrides.page(reader, ORGANIZATION, None, 4)
+    assert page == everything[:4]
+    position = mobile_device_access_overrides.position(page[-1])
+    with store.begin() as transaction:
+        mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-3", "A")  # the position itself
+        mobile_device_access_overrides.put(transaction, an_override("u-2", "0"))  # before it
+    with store.read() as reader:
+        rest = mobile_device_access_overrides.page(reader, ORGANIZATION, position, 9)
+        assert rest == everything[4:]
+        assert mobile_device_access_overrides.page(reader, ORGANIZATION, "u/1/B", 9) == everything[8:]
+
+
+def test_pages_of_a_user_a_device_or_both(store):
+    put(store, *[an_override(user, device) for user in ("u-2", "u-3") for device in ("A", "B")])
+    with store.read() as reader:
+        page = mobile_device_access_overrides.page
+        assert pairs(page(reader, ORGANIZATION, None, 9, user_id="u-3")) == [("u-3", "A"), ("u-3", "B")]
+        assert pairs(page(reader, ORGANIZATION, None, 9, device_id="B")) == [("u-2", "B"), ("u-3", "B")]
+        assert pairs(page(reader, ORGANIZATION, "u-2/B", 9, device_id="B")) == [("u-3", "B")]
+        assert pairs(page(reader, ORGANIZATION, None, 9, user_id="u-2", device_id="A")) == [("u-2", "A")]
+        assert page(reader, ORGANIZATION, None, 9, user_id="u/1") == []
