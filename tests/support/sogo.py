@@ -27,18 +27,18 @@ import shutil
 import smtplib
 from contextlib import contextmanager
 from email import message_from_bytes, policy
-from email.message import EmailMessage
-from email.utils import formatdate
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 import httpx
 from tests.support.daemons import Daemon, free_ports, port_answers, program, scratch_folder, start, wait_until
+from tests.support.mails import seed_mails
 from tests.support.postgres_server import PostgresServer, programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from email.message import EmailMessage
 
 DOMAIN = "example.com"
 PASSWORDS = {"alice": "alice-secret-1", "bob": "bob-secret-1"}
@@ -155,6 +155,10 @@ class Sogo:
             numbers = session.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
             parts = [session.fetch(number.decode(), "(RFC822)")[1][0] for number in numbers]
         return [message_from_bytes(part[1], policy=policy.default) for part in parts if isinstance(part, tuple)]
+
+    def wait_for_mail(self, user: str, subject: str) -> None:
+        """Return when such a mail is in the user's inbox."""
+        wait_until(lambda: self.mails(user, subject=subject), f"`{subject}` reaches {user}", seconds=30)
 
     def known_devices(self) -> set[str]:
         """The DeviceIds (upper case) for which SOGo keeps state: the device reached the mailbox."""
@@ -311,27 +315,3 @@ def ssha256(password: str) -> str:
     """A password as dovecot and SOGo read it from the users' table."""
     salt = os.urandom(8)
     return "{SSHA256}" + base64.b64encode(hashlib.sha256(password.encode() + salt).digest() + salt).decode()
-
-
-def new_mail(subject: str, user: str, text: str = "Hello.\n") -> EmailMessage:
-    """A plain mail from carol to the user."""
-    message = EmailMessage()
-    message["From"] = f"Carol Tester <carol@{DOMAIN}>"
-    message["To"] = f"{user}@{DOMAIN}"
-    message["Date"] = formatdate()
-    message["Message-ID"] = f"<{os.urandom(8).hex()}@test.{DOMAIN}>"
-    message["Subject"] = subject
-    message.set_content(text)
-    return message
-
-
-def seed_mails(user: str) -> list[EmailMessage]:
-    """The three mails that every inbox begins with."""
-    plain = new_mail(f"Seed mail 1 for {user}: plain text", user, f"Hello {user},\nthis is plain test mail number 1.\n")
-    html = new_mail(f"Seed mail 2 for {user}: Grüße aus Köln", user, "Grüße, Nummer 2.\n")
-    html.add_alternative("<html><body><p>Grüße, <b>Nummer 2</b>.</p></body></html>", subtype="html")
-    attachment = new_mail(f"Seed mail 3 for {user}: with an attachment", user, "See the attachment.\n")
-    attachment.add_attachment(
-        bytes(range(256)) * 8, maintype="application", subtype="octet-stream", filename="data-3.bin"
-    )
-    return [plain, html, attachment]

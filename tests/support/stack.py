@@ -32,6 +32,7 @@ class Gatepost:
     def __init__(self, upstream: str, *, store_url: str | None = None, settings: dict[str, str] | None = None, domain: str = "example.com") -> None:  # fmt: skip
         self.folder = scratch_folder("stack")
         self._daemons: list[Daemon] = []
+        self.health_urls: dict[str, str] = {}
         gateway_port, control_port = free_ports(2)
         self.environment = clean_environment() | {
             "GATEPOST_GATEWAY__LISTEN": f"127.0.0.1:{gateway_port}",
@@ -59,18 +60,52 @@ class Gatepost:
         )
 
     def serve(self, role: str = "all", settings: dict[str, str] | None = None) -> Daemon:
-        """Start `gatepost serve` and return when it is ready; several roles may run at once."""
+        """Start `gatepost serve` and return when it is ready; several roles may run at once.
+
+        A gateway of its own has its health and metrics at `health_urls[role]`, as everyone else.
+        """
+        environment = self.environment | (settings or {})
+        if role == "gateway":
+            environment["GATEPOST_CONTROL__LISTEN"] = f"127.0.0.1:{free_ports(1)[0]}"
+        self.health_urls[role] = "http://" + environment["GATEPOST_CONTROL__LISTEN"]
         daemon = start(
             f"gatepost-{role}-{len(self._daemons)}",
             [GATEPOST, "serve", "--config", self.configuration, "--role", role],
             log=self.folder / f"serve-{role}-{len(self._daemons)}.log",
-            env=self.environment | (settings or {}),
+            env=environment,
             cwd=self.folder,
         )
         self._daemons.append(daemon)
-        url = self.gateway_url if role == "gateway" else f"{self.control_url}/readyz"
-        wait_until(lambda: answered(url), f"gatepost serve --role {role} answers", alive=[daemon])
+        wait_until(
+            lambda: answered(f"{self.health_urls[role]}/readyz"),
+            f"gatepost serve --role {role} is ready",
+            alive=[daemon],
+        )
         return daemon
+
+    def pid(self, role: str = "all") -> int:
+        """The process of the last one that was started in that role."""
+        return next(
+            daemon.process.pid for daemon in reversed(self._daemons) if daemon.name.startswith(f"gatepost-{role}")
+        )
+
+    def ready(self, role: str = "all") -> tuple[int, dict[str, Any]]:
+        """What /readyz says: the HTTP status and the JSON."""
+        try:
+            with urllib.request.urlopen(f"{self.health_urls[role]}/readyz", timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def metrics(self, role: str = "all") -> dict[str, float]:
+        """What /metrics says, by sample name with its labels."""
+        with urllib.request.urlopen(f"{self.health_urls[role]}/metrics", timeout=10) as answer:
+            lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    def wait_parked(self, count: int, role: str = "all") -> None:
+        """Return when that many requests wait at the mail server."""
+        wait_until(lambda: self.metrics(role)["gatepost_parked_requests"] >= count, f"{count} requests are parked")
 
     def stop(self) -> None:
         """Stop every process and remove the folder."""
