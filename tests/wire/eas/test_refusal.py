@@ -1,11 +1,11 @@
 """The refusals: golden files for every command and version, and the specification's bytes as a second opinion."""
 
 import pytest
+from tests.wire.eas.refusals_as_text import GOLDEN, NAMES, as_text, golden_path
 
 from gatepost.wire.eas.commands import COMMAND_ROOTS, COMMANDS, VERSIONS, at_least
 from gatepost.wire.eas.refusal import Status, ask_to_provision, end_parked, refuse
 from gatepost.wire.wbxml import decode, root
-from tests.wire.eas.refusals_as_text import GOLDEN, NAMES, as_text, golden_path
 
 # written by hand from the code pages: root element with status 129
 DENIED = {

@@ -42,6 +42,8 @@ def parse_query(query: bytes, protocol_version: bytes | None, policy_key: bytes 
         raise MalformedRequest(f"the query has {len(query)} bytes, more than {QUERY_LIMIT}")
     if query.translate(None, _ALLOWED):
         raise MalformedRequest("the query has a second `?`, a `#`, a blank or a control character in it")
+    if not query:
+        raise MalformedRequest("the request has no query")
     if b"&" in query:
         return parse_plain(query, protocol_version, policy_key)
     return parse_base64(query)
