@@ -1,6 +1,7 @@
 """The commands, put together, and the one place where a failure becomes an exit code."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -42,10 +43,10 @@ def _gatepost(
     """Decides which phones may read mail over Exchange ActiveSync."""
 
 
-def main() -> None:
-    """Run the command that was typed; ends the process with its exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that was typed (or `arguments`); ends the process with its exit code."""
     try:
-        app(prog_name="gatepost")
+        app(arguments, prog_name="gatepost")
     except Failure as failure:
         Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"gatepost: {failure}")
         sys.exit(failure.code)

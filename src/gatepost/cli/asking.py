@@ -30,11 +30,14 @@ class Shown:
     ip: str | None = None
 
 
-def user_id_of(ruleset: RuleSet, user: str) -> str:
-    """The user id that `user` (a login, an address, an alias or an id) stands for. Raises Failure."""
-    if user in ruleset.users:
-        return user
-    user_id = ruleset.identify(user)
+def find_user_id(ruleset: RuleSet, user: str) -> str | None:
+    """The user id that `user` (a login, an address, an alias or an id) stands for; None for nobody."""
+    return user if user in ruleset.users else ruleset.identify(user)
+
+
+def require_user_id(ruleset: RuleSet, user: str) -> str:
+    """`find_user_id`, or Failure."""
+    user_id = find_user_id(ruleset, user)
     if user_id is None:
         raise Failure(
             ExitCode.NOT_FOUND, f"there is no user `{user}` in organization {ruleset.organization.organization_id}"
@@ -42,13 +45,15 @@ def user_id_of(ruleset: RuleSet, user: str) -> str:
     return user_id
 
 
-def find_device(devices: Iterable[Device], user_id: str, device_id: str) -> Device | None:
-    """The user's device of this DeviceId, in any spelling."""
+def find_device(devices: Iterable[Device], user_id: str | None, device_id: str) -> Device | None:
+    """The user's device of this DeviceId, in any case."""
     wanted = canonical_device_id(device_id)
     return next((one for one in devices if one.user_id == user_id and one.device_id == wanted), None)
 
 
-def question(user_id: str, device_id: str, device: Device | None, shown: Shown = Shown()) -> AccessRequest:
+def question(
+    user_id: str | None, device_ids: Iterable[str], device: Device | None, shown: Shown = Shown()
+) -> AccessRequest:
     """What the gateway would ask about the device now: what is said about it first, then what the store knows.
 
     Raises ValueError for an address that is none.
@@ -58,7 +63,7 @@ def question(user_id: str, device_id: str, device: Device | None, shown: Shown =
         action=Action.ACTIVE_SYNC,
         ip_address=ip_address(address) if address else None,
         user_id=user_id,
-        device_ids=(canonical_device_id(device_id),),
+        device_ids=tuple(map(canonical_device_id, device_ids)),
         device=_with(_known(device), shown),
     )
 

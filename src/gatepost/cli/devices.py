@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gatepost.cli.asking import find_device, question, user_id_of
+from gatepost.cli.asking import find_device, question, require_user_id
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.opening import Rules, opened, read_rules, read_settings
 from gatepost.cli.options import AsJson, Config, Organization
@@ -27,7 +27,7 @@ def list_devices(
 ) -> None:
     """List the devices with the present decision about each; this is how you find a DeviceId."""
     rules = _read(config, organization_id)
-    user_id = user_id_of(rules.ruleset, user) if user else None
+    user_id = require_user_id(rules.ruleset, user) if user else None
     devices = sorted(
         (one for one in rules.devices if user_id in (None, one.user_id)),
         key=lambda one: (_name(rules, one), one.device_id),
@@ -56,7 +56,7 @@ def show_device(
 ) -> None:
     """Show everything that is known of one device."""
     rules = _read(config, organization_id)
-    found = find_device(rules.devices, user_id_of(rules.ruleset, user), device)
+    found = find_device(rules.devices, require_user_id(rules.ruleset, user), device)
     if found is None:
         raise Failure(
             ExitCode.NOT_FOUND, f"`{user}` has not logged in with a device `{device}`: see `gatepost devices list`"
@@ -75,7 +75,7 @@ def _read(config: Any, organization_id: str | None) -> Rules:
 
 
 def _decision(rules: Rules, device: Device) -> Decision:
-    return decide(rules.ruleset, question(device.user_id, device.device_id, device))
+    return decide(rules.ruleset, question(device.user_id, (device.device_id,), device))
 
 
 def _name(rules: Rules, device: Device) -> str:

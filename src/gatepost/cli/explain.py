@@ -7,7 +7,7 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from gatepost.cli.asking import Shown, find_device, question, user_id_of
+from gatepost.cli.asking import Shown, find_device, find_user_id, question
 from gatepost.cli.failure import ExitCode
 from gatepost.cli.opening import opened, read_rules, read_settings
 from gatepost.cli.options import AsJson, Config, Organization
@@ -27,7 +27,10 @@ def explain(
         str, typer.Option("--user", metavar="U", help="A login, address, alias or user id.", show_default=False)
     ],
     device: Annotated[
-        str, typer.Option("--device", metavar="D", help="The DeviceId, in any case.", show_default=False)
+        list[str],
+        typer.Option(
+            "--device", metavar="D", help="The DeviceId, in any case; a second spelling too.", show_default=False
+        ),
     ],
     ip: Annotated[
         str | None,
@@ -57,17 +60,17 @@ def explain(
     shown = Shown(device_type, device_model, device_operating_system, agents, ip)
     with opened(read_settings(config)) as store:
         rules = read_rules(store, organization_id)
-    ruleset = rules.ruleset
-    user_id = user_id_of(ruleset, user)
+    user_id = find_user_id(rules.ruleset, user)
+    known = find_device(rules.devices, user_id, device[0])
     try:
-        request = question(user_id, device, find_device(rules.devices, user_id, device), shown)
+        request = question(user_id, device, known, shown)
     except ValueError:
         raise typer.BadParameter(f"expected an IPv4 or IPv6 address, got `{ip}`", param_hint="--ip") from None
-    explanation = engine_explain(ruleset, request)
+    explanation = engine_explain(rules.ruleset, request)
     if as_json:
-        print_json(_as_json(ruleset, request, explanation))
+        print_json(_as_json(rules.ruleset, request, explanation))
     else:
-        _print(user, ruleset, request, explanation)
+        _print(user, rules.ruleset, request, explanation)
     raise typer.Exit(_CODES[explanation.decision.effect])
 
 
@@ -82,7 +85,7 @@ def _as_json(ruleset: RuleSet, request: AccessRequest, explanation: Explanation)
             "user": known.name if known else None,
             "user_state": known.state if known else None,
             "ip_address": str(request.ip_address) if request.ip_address else None,
-            "device_id": request.device_ids[0],
+            "device_ids": list(request.device_ids),
             **asdict(request.device),
         },
         "steps": [asdict(step) for step in explanation.steps],
@@ -104,7 +107,7 @@ def _print(user: str, ruleset: RuleSet, request: AccessRequest, explanation: Exp
 
 def _subject(user: str, ruleset: RuleSet, request: AccessRequest) -> list[tuple[str, str]]:
     known, device = ruleset.users.get(request.user_id or ""), request.device
-    state = known.state if known else "not in the directory yet"
+    state = known.state if known else "not in the directory yet" if request.user_id else "nobody that these rules know"
     missing = "empty" if device.complete else "not reported yet"
     properties = [
         ("type", device.device_type),
@@ -113,8 +116,8 @@ def _subject(user: str, ruleset: RuleSet, request: AccessRequest) -> list[tuple[
         ("agents", ", ".join(device.user_agents)),
     ]
     return [
-        ("user", f"{known.name if known else user}  {request.user_id}  {state}"),
-        ("device", request.device_ids[0]),
+        ("user", f"{known.name if known else user}  {request.user_id or ''}  {state}"),
+        ("device", ", ".join(request.device_ids)),
         ("address", str(request.ip_address) if request.ip_address else "unknown"),
         *((name, value or missing) for name, value in properties),
     ]
