@@ -84,7 +84,7 @@ async def read_message(reader: asyncio.StreamReader) -> tuple[str, dict[str, str
             body += await reader.readexactly(size)
             await reader.readexactly(2)
         await reader.readexactly(2)
-    elif line.startswith("HTTP/") and line.split(" ")[1] not in {"204", "304"}:
+    elif line.startswith("HTTP/") and line.split(" ")[1] not in {"100", "204", "304"}:
         body = await reader.read()
     return line, headers, body
 

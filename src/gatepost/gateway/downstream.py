@@ -57,6 +57,7 @@ class Downstream(asyncio.Protocol):
         "_method",
         "_parser",
         "_paused",
+        "_reading",
         "_size",
         "_spool",
         "_url",
@@ -78,6 +79,7 @@ class Downstream(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._parser: httptools.HttpRequestParser | None = None
         self._paused = False
+        self._reading = False
         self._reset()
 
     def _reset(self) -> None:
@@ -129,11 +131,13 @@ class Downstream(asyncio.Protocol):
             self._bytes += len(data)
         try:
             parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400)
+        except httptools.HttpParserUpgrade:  # refused when its head was read
+            self.closing = True
         except httptools.HttpParserError:
             if not self.closing:
                 self._refuse(400)
+        if not self._reading:
+            self._parser = None  # a parked request should weigh little; the next one makes a new one
 
     def pause_writing(self) -> None:
         """The phone reads slower than the mail server answers."""
@@ -152,6 +156,7 @@ class Downstream(asyncio.Protocol):
         if self._exchange is not None or self._discard:
             self.closing = True
             raise _NotNowError
+        self._reading = True
 
     def on_url(self, url: bytes) -> None:
         """Some of the request target."""
@@ -192,6 +197,9 @@ class Downstream(asyncio.Protocol):
         """The head is whole."""
         parser, headers = self._parser, self._headers
         assert parser is not None
+        if parser.should_upgrade():  # h2c and CONNECT would carry what is not looked at
+            self._refuse(400)
+            raise _NotNowError
         self._method = parser.get_method()
         self._keep_alive = parser.should_keep_alive()
         self._version_1_1 = parser.get_http_version() == "1.1"
@@ -227,7 +235,7 @@ class Downstream(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         self.complete = True
-        self._parser = None
+        self._reading = False
         if self._discard:
             self._next()
         elif self._exchange is None:

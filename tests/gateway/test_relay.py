@@ -1,0 +1,170 @@
+"""Bodies of any size and speed, both ways."""
+
+import asyncio
+import hashlib
+import os
+
+from tests.support.gateway import MailServer, Received, basic, http, rig, run
+
+from gatepost.gateway import relay
+from gatepost.wire.wbxml import Element, encode
+
+BEGINNING = encode(Element("ComposeMail:SendMail", (Element("ComposeMail:ClientId", text="1"),)))
+LARGE = BEGINNING + os.urandom(25_000_000)
+
+
+def test_a_mail_of_25_mb_streams_through(tmp_path):
+    async def answering(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http(200, hashlib.sha256(request.body).digest()))
+        return True
+
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=answering)) as r:
+            phone = await r.phone()
+            answer = await phone.post("SendMail", LARGE)
+            assert answer.body == hashlib.sha256(LARGE).digest()
+            assert r.mail.received[-1].headers["content-length"] == str(len(LARGE))
+
+    run(story())
+
+
+def test_a_server_that_does_not_read_stops_the_phone_from_sending(tmp_path):
+    async def story():
+        gate = asyncio.Event()
+
+        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await gate.wait()
+            await reader.readexactly(len(LARGE))
+            writer.write(http(200, b"done"))
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(slow, "127.0.0.1", 0, limit=65_536)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with rig(tmp_path, upstream=url) as r:
+            phone = await r.phone()
+            phone.send("SendMail", LARGE)
+            await asyncio.sleep(0.5)
+            assert phone.writer.transport.get_write_buffer_size() > 5_000_000  # it waits at the phone, not here
+            upstream = next(iter(r.gateway._workings.upstream._open))
+            assert upstream.transport.get_write_buffer_size() < 2_000_000
+            gate.set()
+            assert (await phone.answer()).body == b"done"
+        server.close()
+
+    run(story())
+
+
+def test_a_phone_that_does_not_read_stops_the_server_from_sending(tmp_path):
+    async def answering(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http(200, LARGE))
+        mail.writer = writer
+        return True
+
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=answering)) as r:
+            phone = await r.phone()
+            phone.send("FolderSync")
+            await asyncio.sleep(0.5)
+            assert r.mail.writer.transport.get_write_buffer_size() > 5_000_000
+            downstream = next(iter(r.gateway._workings.downstreams))
+            assert downstream.transport.get_write_buffer_size() < 2_000_000
+            assert (await phone.answer()).body == LARGE
+
+    run(story())
+
+
+def test_a_body_in_chunks_arrives_with_its_length(tmp_path):
+    async def story():
+        for size in (10, 100_000, 3_000_000):
+            tmp = tmp_path / str(size)
+            tmp.mkdir()
+            async with rig(tmp, mail=MailServer(answering=_echo_length)) as r:
+                phone = await r.phone()
+                body = BEGINNING + os.urandom(size)
+                phone.raw(
+                    "POST",
+                    "/Microsoft-Server-ActiveSync?Cmd=SendMail&User=a&DeviceId=A&DeviceType=b",
+                    {
+                        "Host": "x",
+                        "Authorization": basic(),
+                        "MS-ASProtocolVersion": "14.1",
+                        "Transfer-Encoding": "chunked",
+                    },
+                )
+                for start in range(0, len(body), 50_000):
+                    piece = body[start : start + 50_000]
+                    phone.writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                phone.writer.write(b"0\r\n\r\n")
+                assert (await phone.answer()).body == b"%d" % len(body)
+                got = r.mail.received[-1]
+                assert got.body == body
+                assert "transfer-encoding" not in got.headers
+
+    run(story())
+
+
+async def _echo_length(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+    writer.write(http(200, request.headers["content-length"].encode()))
+    return True
+
+
+def test_a_large_body_is_refused_without_reaching_the_server_and_the_connection_lives_on(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            r.deny_by_default()
+            await r.settled()
+            phone = await r.phone()
+            answer = await phone.post("SendMail", LARGE)
+            assert b"129" in answer.body
+            assert (await phone.post("FolderSync")).status == 200
+            assert set(r.mail.commands) == {"OPTIONS"}
+
+    run(story())
+
+
+def test_a_phone_that_goes_away_takes_its_request_along(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            phone = await r.phone()
+            phone.send("Ping")
+            await r.until(lambda: r.mail.parked == 1)
+            phone.close()
+            await r.until(lambda: r.mail.gave_up == 1)
+            assert len(r.gateway._workings.connections) == 0
+
+    run(story())
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(relay, "ANSWER_SECONDS", 0.1)
+
+    async def silent(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(10)
+        return False
+
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=silent)) as r:
+            answer = await (await r.phone()).post("FolderSync")
+            assert answer.status == 503
+            assert len(r.gateway._workings.connections) == 0
+
+    run(story())
+
+
+def test_a_denial_in_the_middle_of_an_answer_ends_the_connection(tmp_path):
+    async def half(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbeginning")
+        await asyncio.sleep(10)
+        return False
+
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=half)) as r:
+            phone = await r.phone()
+            phone.send("FolderSync")
+            assert (await phone.reader.readuntil(b"beginning")).startswith(b"HTTP/1.1 200")
+            r.override("DENY")
+            assert await phone.closed()
+
+    run(story())
