@@ -1,0 +1,130 @@
+"""Every operation through the real `aws` command, as an administrator types it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gatepost.control.dispatch import OPERATIONS
+
+# Half a second for each call, for Python to start and botocore to load: not for every few minutes.
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def aws(server, organization_id):
+    """Run `aws workmail <command>` in the organization and answer what it printed."""
+
+    def run(command, *words, organization=True):
+        where = ["--organization-id", organization_id] if organization else []
+        return server.aws("workmail", command, *where, *words, "--endpoint-url", server.url).answer
+
+    return run
+
+
+def test_organizations(aws, server):
+    alias = server.alias()
+    created = aws(
+        "create-organization",
+        *("--alias", alias, "--domains", f"DomainName={alias}.example", f"DomainName={alias}.example.net"),
+        organization=False,
+    )
+    where = ("--organization-id", created["OrganizationId"])
+    described = aws("describe-organization", *where, organization=False)
+    assert (described["State"], described["DefaultMailDomain"]) == ("Active", f"{alias}.example")
+    listed = aws("list-organizations", "--page-size", "1", organization=False)["OrganizationSummaries"]
+    assert created["OrganizationId"] in {one["OrganizationId"] for one in listed}
+    deleted = aws("delete-organization", *where, "--delete-directory", "--force-delete", organization=False)
+    assert deleted["State"] == "Deleted"
+
+
+def test_users_and_aliases(aws, domain):
+    user_id = aws("create-user", "--name", "bob", "--display-name", "Bob", "--password", "examplePa$$w0rd")["UserId"]
+    aws("register-to-work-mail", "--entity-id", "bob", "--email", f"bob@{domain}")
+    aws("update-user", "--user-id", "bob", "--job-title", "Postman", "--no-hidden-from-global-address-list")
+    described = aws("describe-user", "--user-id", f"bob@{domain}")
+    assert (described["UserId"], described["JobTitle"], described["State"]) == (user_id, "Postman", "ENABLED")
+    assert [user["Name"] for user in aws("list-users", "--filters", "State=ENABLED")["Users"]] == ["bob"]
+    aws("create-alias", "--entity-id", user_id, "--alias", f"rob@{domain}")
+    assert aws("list-aliases", "--entity-id", user_id)["Aliases"] == [f"rob@{domain}"]
+    aws("delete-alias", "--entity-id", user_id, "--alias", f"rob@{domain}")
+    aws("deregister-from-work-mail", "--entity-id", user_id)
+    aws("delete-user", "--user-id", user_id)
+    assert aws("describe-user", "--user-id", user_id)["State"] == "DELETED"
+
+
+def test_mobile_device_access_rules(aws):
+    rule_id = aws(
+        "create-mobile-device-access-rule",
+        *("--name", "BlockAllAndroid", "--effect", "DENY", "--device-types", "android", "samsung"),
+    )["MobileDeviceAccessRuleId"]
+    aws(
+        "update-mobile-device-access-rule",
+        *(
+            "--mobile-device-access-rule-id",
+            rule_id,
+            "--name",
+            "Renamed",
+            "--effect",
+            "DENY",
+            "--device-types",
+            "android",
+        ),
+    )
+    rules = aws("list-mobile-device-access-rules")["Rules"]
+    assert [(rule["Name"], rule.get("DeviceTypes")) for rule in rules] == [("Default", None), ("Renamed", ["android"])]
+    answer = aws("get-mobile-device-access-effect", "--device-type", "Android", "--device-model", "$NONE")
+    assert answer == {"Effect": "DENY", "MatchedRules": [{"MobileDeviceAccessRuleId": rule_id, "Name": "Renamed"}]}
+    aws("delete-mobile-device-access-rule", "--mobile-device-access-rule-id", rule_id)
+
+
+def test_mobile_device_access_overrides(aws, domain):
+    pair = ("--user-id", f"carol@{domain}", "--device-id", "applc39abcdef")
+    aws("put-mobile-device-access-override", *pair, "--effect", "ALLOW", "--description", "checked by hand")
+    found = aws("get-mobile-device-access-override", *pair)
+    assert (found["DeviceId"], found["Effect"], found["Description"]) == ("APPLC39ABCDEF", "ALLOW", "checked by hand")
+    assert aws("list-mobile-device-access-overrides", "--device-id", "APPLC39ABCDEF")["Overrides"] == [found]
+    aws("delete-mobile-device-access-override", *pair)
+
+
+def test_access_control_rules(aws, alice):
+    aws(
+        "put-access-control-rule",
+        *("--name", "myRule", "--effect", "DENY", "--description", "my rule", "--user-ids", alice),
+        *("--actions", "ActiveSync", "--not-ip-ranges", "192.0.2.0/24", "2001:db8::/32"),
+    )
+    assert {rule["Name"] for rule in aws("list-access-control-rules")["Rules"]} == {"default", "myRule"}
+    answer = aws(
+        "get-access-control-effect", "--ip-address", "198.51.100.7", "--action", "ActiveSync", "--user-id", alice
+    )
+    assert answer == {"Effect": "DENY", "MatchedRules": ["myRule"]}
+    aws("delete-access-control-rule", "--name", "myRule")
+
+
+def test_an_error_is_shown_as_workmails(server, organization_id):
+    ran = server.aws(
+        "workmail",
+        "describe-user",
+        *("--organization-id", organization_id, "--user-id", "nobody", "--endpoint-url", server.url),
+    )
+    assert ran.code != 0
+    assert (
+        "An error occurred (EntityNotFoundException) when calling the DescribeUser operation: The identifier"
+        in ran.errors
+    )
+
+
+def test_the_endpoint_can_come_from_the_environment(server, organization_id):
+    ran = server.aws(
+        "workmail",
+        "list-mobile-device-access-rules",
+        *("--organization-id", organization_id, "--query", "Rules[].Name", "--output", "json"),
+        AWS_ENDPOINT_URL_WORKMAIL=server.url,
+    )
+    assert ran.answer == ["Default"]
+
+
+def test_every_operation_is_run_above():
+    """Not one operation is known through boto3 only."""
+    run = re.findall(r'\baws\(\s*"([a-z-]+)"', Path(__file__).read_text(encoding="utf-8"))
+    assert {command.replace("-", "") for command in run} - {"workmail"} == {name.lower() for name in OPERATIONS}
