@@ -177,7 +177,7 @@ def test_a_signal_wakes_who_waits():
 
 def test_opening_an_empty_database_says_what_to_do(tmp_path, postgresql_cluster):
     (tmp_path / "empty.db").touch()
-    with postgresql_cluster.database(migrated=False) as url:
+    with postgresql_cluster.database() as url:
         for empty in (f"sqlite:///{tmp_path}/empty.db", url):
             with pytest.raises(StoreNotReady, match="run `gatepost init` or `gatepost db upgrade`"):
                 Store.open(empty)
@@ -194,7 +194,7 @@ def test_opening_another_version_says_what_to_do(store_url):
 
 
 def test_create_gives_an_empty_database_its_tables_and_leaves_a_full_one_alone(tmp_path, postgresql_cluster):
-    with postgresql_cluster.database(migrated=False) as url:
+    with postgresql_cluster.database() as url:
         for empty in (f"sqlite:///{tmp_path}/new.db", url):
             store = Store.open(empty, create=True)
             put(store)
@@ -249,7 +249,7 @@ def test_a_file_that_is_gone_is_an_error_and_not_an_empty_database(tmp_path):
 
 
 def test_the_url_is_shown_without_the_password(postgresql_cluster):
-    with postgresql_cluster.database() as url:
+    with postgresql_cluster.store() as url:
         store = Store.open(url.replace("postgres@", "postgres:s3cret@"))
         assert "s3cret" not in store.url
         assert store.url.startswith("postgresql+psycopg://postgres:***@127.0.0.1")

@@ -29,7 +29,7 @@ class Line(Protocol):
         """The connection to look at the feed with, once."""
 
     def wait(self, seconds: float) -> bool:
-        """Return at a hint (True), or after `seconds` (False)."""
+        """Return at a hint (True), or after `seconds` (False); another process's hint on SQLite is found only then."""
 
 
 @contextmanager
