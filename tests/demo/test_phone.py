@@ -152,8 +152,9 @@ async def test_a_ping_without_folders_repeats_the_last():
         assert (await phone.ping(1)).status == 1
 
 
+@pytest.mark.parametrize(("version", "commands"), [("14.1", ["Provision"]), ("12.1", ["Provision", "Settings"])])
 @in_loop
-async def test_a_server_without_a_policy_needs_no_second_step():
+async def test_a_server_without_a_policy_needs_no_second_step(version, commands):
     no_policy = Element(
         "Provision:Provision",
         (
@@ -172,14 +173,13 @@ async def test_a_server_without_a_policy_needs_no_second_step():
             ),
         ),
     )
-    requests = 0
+    seen = []
 
     async def serve(reader, writer):
-        nonlocal requests
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = int(head.lower().partition("content-length: ")[2].split()[0])
         await reader.readexactly(length)
-        requests += 1
+        seen.append(head.partition("Cmd=")[2].partition("&")[0])
         body = encode(no_policy)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.ms-sync.wbxml\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
@@ -188,10 +188,13 @@ async def test_a_server_without_a_policy_needs_no_second_step():
     server = await asyncio.start_server(serve, "127.0.0.1")
     async with server:
         phone = Phone(
-            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/SOGo/Microsoft-Server-ActiveSync", "a", "b"
+            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/SOGo/Microsoft-Server-ActiveSync",
+            "a",
+            "b",
+            version=version,
         )
         answer = await phone.provision()
-        assert (answer.ok, phone.policy_key, requests) == (True, 0, 1)
+        assert (answer.ok, phone.policy_key, seen) == (True, 0, commands)
         await phone.close()
 
 

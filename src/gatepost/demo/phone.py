@@ -127,20 +127,20 @@ class Phone:
         return await self._exchange("OPTIONS", self._path(), {}, None)
 
     async def provision(self) -> Answer:
-        """Ask for the policy, apply it (a claim), and keep the key; the answer is the last of the one or two.
+        """Ask for the policy, apply it (a claim), and keep the key; the answer is Provision's last.
 
-        A server without a policy (policy status 2, or no key) needs no second step.
+        A server without a policy (policy status 2, or no key) needs no second step. Up to 14.0 the phone says in
+        Settings what it is, whatever the server makes of it.
         """
         self.policy_key = 0
         information = self._information() if at_least(self.version, "14.1") else None
         answer = await self._command("Provision", provisioning.initial_request(information))
         key = _policy_key(answer)
-        if key is None:
-            return answer
-        self.policy_key = key
-        answer = await self._command("Provision", provisioning.acknowledgement(key))
-        self.policy_key = _policy_key(answer)
-        if self.policy_key is not None and information is None:
+        if key is not None:
+            self.policy_key = key
+            answer = await self._command("Provision", provisioning.acknowledgement(key))
+            self.policy_key = _policy_key(answer)
+        if information is None and answer.ok:
             await self._command("Settings", self._settings())
         return answer
 
