@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # A lock that was not given in time, a server that shuts down or starts, too many connections, a full disk: PostgreSQL's
 # classes 08 (connection), 40 (rollback: deadlock), 53 (resources), 55 (lock), 57 (operator intervention: timeouts too),
-# 58 (system). https://www.postgresql.org/docs/current/errcodes-appendix.html
-_PASSING_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
+# 58 (system); and a transaction that stood still for too long (25P03). https://www.postgresql.org/docs/current/errcodes-appendix.html
+_PASSING_STATES = ("08", "40", "53", "55", "57", "58", "25P03")
 
 
 class StoreError(Exception):
@@ -47,8 +47,9 @@ def translated() -> Iterator[None]:
         yield
     except exc.TimeoutError as error:
         raise StoreUnavailable("all connections to the database are in use: try again later") from error
-    except exc.DBAPIError as error:
-        raise _translation(error.orig, lost=error.connection_invalidated) from error
+    except exc.StatementError as error:
+        lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+        raise _translation(error.orig, lost=lost) from error
     except (psycopg.Error, sqlite3.Error) as error:
         raise _translation(error) from error  # from where a watcher waits, without SQLAlchemy
 
@@ -65,5 +66,5 @@ def _passing(error: BaseException | None) -> bool:
         return not str(error).startswith(("no such", "near "))  # a missing table or column does not pass
     if isinstance(error, psycopg.Error):
         state = error.sqlstate
-        return isinstance(error, psycopg.OperationalError) if state is None else state[:2] in _PASSING_CLASSES
+        return isinstance(error, psycopg.OperationalError) if state is None else state.startswith(_PASSING_STATES)
     return False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HEAD = "0001"  # the newest file in migrations/versions; a test compares
 _VERSIONS = table("alembic_version", column("version_num"))
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6761746570  # "gatep": the advisory lock under which one program at a time migrates
 
 
@@ -101,12 +102,12 @@ def _pending(current: str | None) -> tuple[str, ...]:
     if current == HEAD:
         return ()
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
-    from alembic.util import CommandError  # noqa: PLC0415
+    from alembic.script.revision import RevisionError  # noqa: PLC0415
 
     scripts = ScriptDirectory.from_config(_configuration())
     try:
         return tuple(reversed([script.revision for script in scripts.iterate_revisions("head", current or "base")]))
-    except CommandError as error:
+    except RevisionError as error:
         raise StoreNotReady(_unknown(current)) from error
 
 
@@ -137,6 +138,6 @@ def _configuration() -> Config:
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    configuration.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     configuration.set_main_option("path_separator", "os")
     return configuration

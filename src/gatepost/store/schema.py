@@ -75,10 +75,11 @@ metadata = MetaData(
 revision_counter = Table(
     "revision_counter",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Text, nullable=False),
     Column("value", Revision, nullable=False),
     Column("compacted", Revision, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 changes = Table(

@@ -84,7 +84,7 @@ def upgrade() -> None:
         sa.Column("value", REVISION, nullable=False),
         sa.Column("compacted", REVISION, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_revision_counter"),
-        sa.CheckConstraint("id = 1", name="ck_revision_counter_one_row"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_revision_counter_one_row")),
     )
     op.create_table(
         "access_control_rules",

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import CheckConstraint, inspect, text
+
+import gatepost.store
+from gatepost.store import feed, migrate
+from gatepost.store.connections import WRITE, connect, parse_url
+from gatepost.store.database import Store
+from gatepost.store.errors import StoreError, StoreNotReady
+from gatepost.store.schema import metadata
+
+MIGRATIONS = Path(gatepost.store.__file__).parent / "migrations"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request, tmp_path):
+    """A database without tables."""
+    if request.param == "postgresql":
+        with request.getfixturevalue("postgresql_cluster").database() as url:
+            yield url
+    else:
+        yield f"sqlite:///{tmp_path}/empty.db"
+
+
+def version(url, number):
+    engine = connect(parse_url(url))
+    with engine.connect() as plain, plain.execution_options(**{WRITE: True}) as connection, connection.begin():
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{number}'"))
+    engine.dispose()
+
+
+def test_the_migrations_make_the_schema(empty_url):
+    migrate.upgrade(empty_url)
+    engine = connect(parse_url(empty_url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+        found = inspect(connection)
+        for table in metadata.sorted_tables:  # what compare_metadata does not look at
+            checks = {constraint.name for constraint in table.constraints if isinstance(constraint, CheckConstraint)}
+            assert {check["name"] for check in found.get_check_constraints(table.name)} == checks
+            collations = {
+                column["name"]: getattr(column["type"], "collation", None) for column in found.get_columns(table.name)
+            }
+            if connection.dialect.name == "postgresql":
+                dialect = connection.dialect
+                assert collations == {
+                    c.name: getattr(c.type.dialect_impl(dialect), "collation", None) for c in table.columns
+                }
+    engine.dispose()
+
+
+def test_upgrade_creates_and_a_second_time_changes_nothing(empty_url):
+    assert migrate.status(empty_url) == migrate.Status(None, migrate.HEAD, (migrate.HEAD,))
+    assert migrate.upgrade(empty_url) == migrate.Status(migrate.HEAD, migrate.HEAD, ())
+    store = Store.open(empty_url)
+    epoch = store.epoch
+    store.close()
+    assert migrate.upgrade(empty_url) == migrate.Status(migrate.HEAD, migrate.HEAD, ())
+    assert migrate.status(empty_url) == migrate.Status(migrate.HEAD, migrate.HEAD, ())
+    store = Store.open(empty_url)
+    assert (store.epoch, feed.load(store).revision) == (epoch, 0)
+    store.close()
+
+
+def test_several_programs_may_upgrade_at_once(empty_url):
+    errors = []
+
+    def upgrade():
+        try:
+            migrate.upgrade(empty_url)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=upgrade) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert migrate.status(empty_url).pending == ()
+
+
+def test_a_version_that_is_not_known_is_left_alone(empty_url):
+    migrate.upgrade(empty_url)
+    version(empty_url, "9999")
+    for function in (migrate.upgrade, migrate.status):
+        with pytest.raises(StoreNotReady, match="version `9999`, which this program does not know"):
+            function(empty_url)
+
+
+def test_a_migration_that_fails_leaves_nothing(empty_url, monkeypatch, tmp_path):
+    """All or nothing: a copy of the migrations with a second one that fails half-way."""
+    shutil.copytree(MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "migrations/versions/0002_broken.py").write_text(
+        'from alembic import op\nrevision = "0002"\ndown_revision = "0001"\n\n\ndef upgrade():\n'
+        '    op.execute("CREATE TABLE half (id INTEGER)")\n    op.execute("not SQL")\n'
+    )
+    migrate.upgrade(empty_url)
+    monkeypatch.setattr(migrate, "_MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(migrate, "HEAD", "0002")
+    assert migrate.status(empty_url) == migrate.Status("0001", "0002", ("0002",))
+    with pytest.raises(StoreError):
+        migrate.upgrade(empty_url)
+    assert migrate.status(empty_url).current == "0001"
+    engine = connect(parse_url(empty_url))
+    assert not inspect(engine).has_table("half")
+    engine.dispose()
+
+
+def test_status_creates_no_file(tmp_path):
+    assert migrate.status(f"sqlite:///{tmp_path}/none.db").current is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_head_is_the_newest_migration_and_there_is_one_line_of_them():
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert scripts.get_heads() == [migrate.HEAD]
+    assert len(list(scripts.walk_revisions())) == len(list((MIGRATIONS / "versions").glob("*.py")))
+
+
+def test_an_up_to_date_database_is_opened_without_alembic(store_url):
+    program = (
+        "import sys; from gatepost.store.database import Store; "
+        f"Store.open({store_url!r}).close(); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
