@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 from tests.support.daemons import Daemon, free_ports, run, scratch_folder, start, wait_until
 
+from gatepost.store import feed
+from gatepost.store.database import Store
+
 GATEPOST = Path(sys.executable).parent / "gatepost"
 ORGANIZATION_ID = "m-0123456789abcdef0123456789abcdef"
 
@@ -46,6 +49,7 @@ class Gatepost:
         self.organization_id = self.initial["organization_id"]
         self.gateway_url = f"http://127.0.0.1:{gateway_port}/Microsoft-Server-ActiveSync"
         self.control_url = f"http://127.0.0.1:{control_port}"
+        self.store_url = store_url or f"sqlite:///{self.folder / 'gatepost.db'}"
         self.client = self.new_client()
 
     def new_client(self, make: Callable[..., Any] | None = None) -> Any:
@@ -103,6 +107,17 @@ class Gatepost:
             lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
+    def wait_followed(self, role: str = "all") -> None:
+        """Return when the gateway goes by the rules that the store holds: within a second of the API's answer."""
+        store = Store.open(self.store_url)
+        try:
+            revision = feed.load(store).revision
+        finally:
+            store.close()
+        wait_until(
+            lambda: self.metrics(role)["gatepost_replica_revision"] >= revision, "the gateway follows", seconds=1
+        )
+
     def wait_parked(self, count: int, role: str = "all") -> None:
         """Return when that many requests wait at the mail server."""
         wait_until(lambda: self.metrics(role)["gatepost_parked_requests"] >= count, f"{count} requests are parked")
@@ -124,11 +139,11 @@ class Gatepost:
         """PutMobileDeviceAccessOverride."""
         self.call("put_mobile_device_access_override", UserId=user, DeviceId=device_id, Effect=effect)
 
-    def deny_all_devices(self) -> None:
-        """Replace the device rules by WorkMail's DefaultDenyAll."""
+    def only_device_rules(self, *rules: dict[str, Any]) -> list[str]:
+        """Replace the device rules by these; their ids."""
         for rule in self.call("list_mobile_device_access_rules")["Rules"]:
             self.call("delete_mobile_device_access_rule", MobileDeviceAccessRuleId=rule["MobileDeviceAccessRuleId"])
-        self.call("create_mobile_device_access_rule", Name="DefaultDenyAll", Effect="DENY")
+        return [self.call("create_mobile_device_access_rule", **rule)["MobileDeviceAccessRuleId"] for rule in rules]
 
     def gatepost(self, *arguments: str) -> str:
         """Run a `gatepost` command with this configuration."""
