@@ -84,6 +84,7 @@ async def test_a_day_of_a_phone(version, base64):
 @in_loop
 async def test_a_ping_is_woken_by_a_mail(version, base64):
     async with mailbox_and_phone(version, base64=base64) as (mailbox, phone):
+        await phone.provision()
         inbox = (await phone.folder_sync()).folder().folder_id
         await phone.read_mails(inbox)
         parked = asyncio.create_task(phone.ping(60, inbox))
@@ -93,7 +94,7 @@ async def test_a_ping_is_woken_by_a_mail(version, base64):
         woken = await parked
         assert (woken.http_status, woken.status, woken.folders) == (200, 2, (inbox,))
         assert [one.subject for one in await phone.read_mails(inbox)] == ["news"]
-        assert mailbox.executed[-2].request.policy_key is None
+        assert [one.request.policy_key for one in mailbox.executed[-2:]] == [None, phone.policy_key]
 
 
 @pytest.mark.parametrize("version", ["12.1", "14.0", "14.1", "16.1"])
