@@ -1,0 +1,180 @@
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.support.cli import run as run_command
+
+from gatepost import serve
+from gatepost.serve import CannotListen, Role, Server
+from gatepost.settings import Address, SettingsError, load, read_key_file
+from gatepost.store import feed
+from gatepost.store.database import Store, StoreError
+
+SETTINGS = {
+    "GATEPOST_GATEWAY__LISTEN": "127.0.0.1:0",
+    "GATEPOST_CONTROL__LISTEN": "127.0.0.1:0",
+    "GATEPOST_GATEWAY__UPSTREAM": "http://127.0.0.1:9",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    assert run_command("init", "--directory", tmp_path, "--domain", "example.com").code == 0
+    return tmp_path
+
+
+def new_server(folder, role=Role.ALL, **environ: str) -> Server:
+    settings = load(folder / "gatepost.toml", {**SETTINGS, **environ})
+    return Server(settings, role, read_key_file(settings.store.key_file))
+
+
+class Serving:
+    """A server on an event loop in a thread."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        server.open()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+
+    def __enter__(self) -> httpx.Client:
+        self.wait(self.server.start())
+        self.client = httpx.Client(base_url=f"http://{self.server.control_address}", trust_env=False)
+        return self.client
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.wait(self.server.stop())
+        self.end()
+
+    def wait(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+
+    def end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+        self.server.close()
+
+
+def families(client: httpx.Client) -> set[str]:
+    return {family.name for family in text_string_to_metric_families(client.get("/metrics").text)}
+
+
+def test_everything_in_one_process(folder):
+    server = new_server(folder)
+    with Serving(server) as control:
+        assert control.get("/healthz").text == "ok\n"
+        ready = control.get("/readyz").json()
+        assert (ready["ready"], ready["store"]["ready"], ready["replica"]["ready"]) == (True, True, True)
+        assert control.post("/").json()["__type"] == "MissingAuthenticationTokenException"
+        assert {"gatepost_decisions", "gatepost_replica_revision", "gatepost_control_requests"} <= families(control)
+        answer = httpx.request(
+            "OPTIONS", f"http://{server.gateway_address}/Microsoft-Server-ActiveSync", trust_env=False
+        )
+        assert answer.status_code == 401
+        addresses = (server.control_address, server.gateway_address)
+    for address in addresses:
+        with pytest.raises(OSError), socket.create_connection(address, 1):
+            pass
+
+
+def test_a_gateway_alone_has_health_and_no_api(folder):
+    server = new_server(folder, Role.GATEWAY)
+    with Serving(server) as control:
+        assert set(control.get("/readyz").json()) == {"ready", "replica"}
+        assert control.post("/").status_code in (404, 405)
+        assert "gatepost_decisions" in families(control)
+        assert server.gateway_address.port
+
+
+def test_the_api_alone(folder):
+    server = new_server(folder, Role.CONTROL, GATEPOST_GATEWAY__UPSTREAM="")
+    with Serving(server) as control:
+        assert server.gateway_address is None
+        assert set(control.get("/readyz").json()) == {"ready", "store"}
+        assert control.post("/").status_code == 400
+        assert "gatepost_decisions" not in families(control)
+
+
+@pytest.mark.parametrize("role", [Role.ALL, Role.GATEWAY])
+def test_a_gateway_needs_a_mail_server(folder, role):
+    with pytest.raises(SettingsError, match=r"gateway.upstream: expected the mail server's URL, got nothing"):
+        new_server(folder, role, GATEPOST_GATEWAY__UPSTREAM="")
+
+
+@pytest.mark.parametrize("key", ["gateway.listen", "control.listen"])
+def test_a_taken_address_is_one_sentence_and_nothing_is_left_running(folder, key):
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
+        port, other = taken.getsockname()[1], free.getsockname()[1]
+        free.close()
+        sides = (
+            ("gateway.listen", "control.listen") if key == "gateway.listen" else ("control.listen", "gateway.listen")
+        )
+        environ = {
+            f"GATEPOST_{side.upper().replace('.', '__')}": f"127.0.0.1:{at}"
+            for side, at in zip(sides, (port, other), strict=True)
+        }
+        serving = Serving(new_server(folder, **environ))
+        with pytest.raises(CannotListen, match=f"{key}: cannot listen at 127.0.0.1:{port}: address already in use"):
+            serving.wait(serving.server.start())
+        socket.create_server(("127.0.0.1", other)).close()
+        serving.end()
+
+
+def test_a_database_that_is_not_there(folder):
+    (folder / "gatepost.db").unlink()
+    with pytest.raises(StoreError, match="gatepost db upgrade"):
+        new_server(folder).open()
+
+
+def test_an_upstream_with_tls_is_verified(folder):
+    configuration = serve._gateway_configuration(new_server(folder, GATEPOST_GATEWAY__UPSTREAM="https://mail").settings)
+    assert configuration.ssl_context.check_hostname
+    assert serve._gateway_configuration(new_server(folder).settings).ssl_context is None
+
+
+def test_old_changes_are_forgotten_after_a_day(folder, monkeypatch):
+    store = Store.open(f"sqlite:///{folder}/gatepost.db")
+    serve._compact_once(store)
+    assert len(feed.changes_after(store, store.epoch, 0)) == 3
+    later = serve._now() + timedelta(days=1, minutes=1)
+    monkeypatch.setattr(serve, "_now", lambda: later)
+    serve._compact_once(store)
+    with pytest.raises(feed.Compacted):
+        feed.changes_after(store, store.epoch, 0)
+    assert feed.changes_after(store, store.epoch, 3) == []
+    store.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_says_when_it_is_ready_and_ends_well(folder, number, tmp_path):
+    import os
+
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEPOST_")} | SETTINGS
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gatepost", "serve", "--config", folder / "gatepost.toml"],
+        env=environ, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    ready = json.loads(process.stderr.readline())
+    assert (ready["event"], ready["role"]) == ("ready", "all")
+    address = Address(*ready["control"].split(":"))
+    assert httpx.get(f"http://{address}/readyz", trust_env=False).json()["ready"] is True
+    started = time.monotonic()
+    process.send_signal(number)
+    rest = process.communicate(timeout=20)[1]
+    assert process.returncode == 0, rest
+    assert time.monotonic() - started < 5
+    assert "Traceback" not in rest
