@@ -1,0 +1,162 @@
+"""A foreign client, unmodified, as in the field: pyactivesync over nginx with TLS, the gateway, a server with a policy.
+
+It speaks 16.1, only https, insists on a policy key, and has a WBXML coder of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from pyactivesync import Client, StatusError
+from pyactivesync.models import FolderType
+from tests.e2e.conftest import ACCOUNTS, boto3_client
+from tests.support.daemons import free_ports, scratch_folder
+from tests.support.mails import new_mail
+from tests.support.nginx import Nginx, tls_front
+from tests.support.phone import Phone
+from tests.support.stack import Gatepost
+from tests.support.tls import make_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.mailbox_thread import MailboxThread
+
+pytestmark = pytest.mark.e2e
+
+DEVICE_ID = "PYACTIVESYNC01"
+ALICE = "alice@example.com"
+
+
+@pytest.fixture
+def gatepost(mailbox: MailboxThread) -> Iterator[Gatepost]:
+    """The product in front of the demo mailbox, every device denied."""
+    product = Gatepost(mailbox.url)
+    product.client = boto3_client(product)
+    try:
+        product.serve()
+        product.only_device_rules({"Name": "DefaultDenyAll", "Effect": "DENY"})
+        product.wait_followed()
+        yield product
+    finally:
+        product.stop()
+
+
+@pytest.fixture
+def tls_port(gatepost: Gatepost, need_nginx: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Where nginx speaks TLS in front of the product, with a certificate that the client trusts."""
+    folder: Path = scratch_folder("tls")
+    made = make_certificates(folder)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(made.authority))
+    (port,) = free_ports(1)
+    upstream = gatepost.gateway_url.rsplit("/", 1)[0]
+    front = Nginx(tls_front(port=port, certificate=made.certificate, key=made.key, upstream=upstream), port=port, root=folder)  # fmt: skip
+    try:
+        front.wait()
+        yield port
+    finally:
+        front.stop()
+
+
+def new_client(port: int) -> Client:
+    return Client(f"localhost:{port}", ALICE, ACCOUNTS[ALICE], device_id=DEVICE_ID)
+
+
+def test_refused_at_first(tls_port, mailbox):
+    with new_client(tls_port) as client, pytest.raises(StatusError) as refusal:
+        client.list_folders()
+    assert refusal.value.code == "129"
+    assert mailbox.executed(DEVICE_ID) == []
+
+
+def test_allowed_it_provisions_reads_sends_and_waits(gatepost, tls_port, mailbox):
+    mailbox.deliver(ALICE, new_mail("First mail", "alice", "Grüße aus Köln\n"))
+    gatepost.override(ALICE, DEVICE_ID, "ALLOW")
+    gatepost.wait_followed()
+    with new_client(tls_port) as client:
+        folders = {folder.type: folder for folder in client.list_folders()}
+        inbox = folders[FolderType.INBOX]
+        key = client.sync_folder(inbox.id).sync_key
+        first = client.sync_folder(inbox.id, key)
+        assert [item.fields["Email.Subject"] for item in first.added] == ["First mail"]
+        body = client.fetch_item(inbox.id, first.added[0].server_id)
+        assert "Grüße aus Köln" in str(body)
+
+        client.send_mail(new_mail("From pyactivesync", "bob"))
+        arrived = mailbox.ask(lambda server: [mail.message["Subject"] for mail in server.mails("bob@example.com")])
+        assert arrived == ["From pyactivesync"]
+
+        threading.Timer(1, mailbox.deliver, (ALICE, new_mail("Second mail", "alice"))).start()
+        asked = time.monotonic()
+        woken = client.ping([inbox.id], heartbeat=60, timeout=70)
+        assert inbox.id in woken.changed_folder_ids
+        assert time.monotonic() - asked < 10
+        second = client.sync_folder(inbox.id, first.sync_key)
+        assert [item.fields["Email.Subject"] for item in second.added] == ["Second mail"]
+    assert {one.command for one in mailbox.executed(DEVICE_ID)} >= {
+        "Provision",
+        "FolderSync",
+        "Sync",
+        "SendMail",
+        "Ping",
+    }
+    (device,) = gatepost.devices()
+    assert (device["device_model"], device["device_operating_system"], device["device_user_agent"]) == ("pyactivesync", "Linux", "pyactivesync/0.1")  # fmt: skip
+
+
+def test_denied_while_it_waits_it_is_told_to_sync_folders_and_then_refused(gatepost, tls_port, mailbox):
+    gatepost.override(ALICE, DEVICE_ID, "ALLOW")
+    gatepost.wait_followed()
+    with new_client(tls_port) as client:
+        inbox = next(folder for folder in client.list_folders() if folder.type is FolderType.INBOX)
+        threading.Timer(1, gatepost.override, (ALICE, DEVICE_ID, "DENY")).start()
+        asked = time.monotonic()
+        assert client.ping([inbox.id], heartbeat=60, timeout=70).status == "7"
+        assert time.monotonic() - asked < 3
+        with pytest.raises(StatusError) as refusal:
+            client.list_folders()
+    assert refusal.value.code == "129"
+    assert [one.command for one in mailbox.cancelled(DEVICE_ID)] == ["Ping"]
+
+
+def test_addresses_come_from_trusted_proxies_only(mailbox, need_nginx):
+    """An access control rule on an address goes by X-Forwarded-For where a trusted proxy says it, by the peer elsewhere."""
+    corporate = {
+        "Name": "CorporateOnly",
+        "Effect": "ALLOW",
+        "Description": "from the office",
+        "IpRanges": ["203.0.113.0/24"],
+    }
+
+    def ask(product: Gatepost, forwarded_for: str) -> tuple[int, str | None]:
+        phone = Phone(
+            product.gateway_url,
+            ALICE,
+            ACCOUNTS[ALICE],
+            device_id="ADDRESS1",
+            headers={"X-Forwarded-For": forwarded_for},
+        )
+        try:
+            phone.provision()
+            return phone.folder_sync().outcome
+        finally:
+            phone.close()
+
+    for trusted, inside in (("127.0.0.0/8", (200, "1")), ("198.51.100.0/24", (200, "129"))):
+        product = Gatepost(mailbox.url, settings={"GATEPOST_GATEWAY__TRUSTED_PROXIES": trusted})
+        try:
+            product.serve()
+            for rule in product.call("list_access_control_rules")["Rules"]:
+                product.call("delete_access_control_rule", Name=rule["Name"])
+            product.call("put_access_control_rule", **corporate)
+            product.wait_followed()
+            assert ask(product, "203.0.113.7") == inside
+            assert ask(product, "198.51.100.7") == (200, "129")
+            # the client may say what it likes: the address that the proxy added is the last one
+            assert ask(product, "203.0.113.7, 192.0.2.1") == (200, "129")
+        finally:
+            product.stop()
