@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 # The largest request of the API, a rule with 2 048 address ranges, has less than 100 KiB.
 MAX_BODY_BYTES = 1024 * 1024
+MAX_DROPPED_BYTES = 16 * MAX_BODY_BYTES
 BODY_SECONDS = 20.0
 
 _log = structlog.get_logger("gatepost.control")
@@ -129,18 +130,21 @@ class _Endpoint:
 
     async def _read(self, request: Request) -> bytes:
         """The whole body. Raises `RequestError` when it is too large or too slow."""
-        stated = request.headers.get("content-length", "")
-        if stated.isdecimal() and int(stated) > MAX_BODY_BYTES:
-            raise too_large(MAX_BODY_BYTES)
-        body = bytearray()
+        body, size = bytearray(), 0
         try:
             async with asyncio.timeout(self._body_seconds):
                 async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > MAX_BODY_BYTES:
-                        raise too_large(MAX_BODY_BYTES)
+                    size += len(chunk)
+                    # A client sends first and reads afterwards: what is too large is dropped as it comes, so that the
+                    # client gets our answer and not a broken pipe.
+                    if size <= MAX_BODY_BYTES:
+                        body += chunk
+                    elif size > MAX_DROPPED_BYTES:
+                        break
         except TimeoutError as error:
             raise too_slow(self._body_seconds) from error
+        if size > MAX_BODY_BYTES:
+            raise too_large(MAX_BODY_BYTES)
         return bytes(body)
 
     def _act(self, request: SignedRequest, progress: _Progress) -> dict[str, Any]:

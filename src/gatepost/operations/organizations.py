@@ -124,6 +124,7 @@ def delete(
     organization_id: str,
     delete_directory: bool,  # noqa: ARG001 -- required by the API; an organization's directory is part of it and goes with it
     force_delete: bool = False,
+    delete_identity_center_application: bool = False,  # noqa: ARG001 -- there is none that could stay or go
     client_token: str | None = None,
 ) -> DeletedOrganization:
     """Delete the organization with its users, rules and overrides; its id, alias and dates stay as a tombstone.
