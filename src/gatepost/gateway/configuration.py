@@ -39,6 +39,8 @@ class GatewayConfiguration:
 
 def upstream_address(url: str) -> UpstreamAddress:
     """Read a base URL, or the full ActiveSync URL where a server mounts it elsewhere; ValueError says what is wrong."""
+    if not url.isascii() or " " in url:
+        raise ValueError(f"expected a URL with everything but ASCII percent-encoded, got `{url}`")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"expected http://host[:port][/path] or https://…, got `{url}`")

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 class Connections:
     """Exchanges that were let through and are not over, by user id.
 
-    A plain list per user: users have a few devices and a device one or two requests at a time.
+    A tuple per user: users have a few devices, and a device one or two requests at a time.
     """
 
     def __init__(self) -> None:
-        self._by_user: dict[str, list[Exchange]] = {}
+        self._by_user: dict[str, tuple[Exchange, ...]] = {}
 
     def __len__(self) -> int:
         """How many requests are in flight."""
@@ -25,32 +25,24 @@ class Connections:
 
     def add(self, user_id: str, exchange: Exchange) -> None:
         """A request goes to the mail server."""
-        exchanges = self._by_user.get(user_id)
-        if exchanges is None:
-            self._by_user[user_id] = [exchange]
-        else:
-            exchanges.append(exchange)
+        self._by_user[user_id] = (*self._by_user.get(user_id, ()), exchange)
 
     def remove(self, user_id: str, exchange: Exchange) -> None:
         """A request is over."""
-        exchanges = self._by_user.get(user_id)
-        if exchanges is None:
-            return
-        if len(exchanges) == 1 and exchanges[0] is exchange:
-            del self._by_user[user_id]
-        elif exchange in exchanges:
-            exchanges.remove(exchange)
-            if not exchanges:
-                del self._by_user[user_id]
+        left = tuple(one for one in self._by_user.get(user_id, ()) if one is not exchange)
+        if left:
+            self._by_user[user_id] = left
+        else:
+            self._by_user.pop(user_id, None)
 
     def of_user(self, user_id: str) -> tuple[Exchange, ...]:
         """A user's requests in flight."""
-        return tuple(self._by_user.get(user_id, ()))
+        return self._by_user.get(user_id, ())
 
     def of_organization(self, organization_id: str) -> Iterator[Exchange]:
         """An organization's requests in flight, as they are at this moment."""
         for exchanges in list(self._by_user.values()):
-            for exchange in tuple(exchanges):
+            for exchange in exchanges:
                 if exchange.identity is not None and exchange.identity.organization_id == organization_id:
                     yield exchange
 

@@ -12,6 +12,7 @@ import structlog
 
 from gatepost.model import Device, DeviceFacts
 from gatepost.store import devices as store_devices
+from gatepost.store.database import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,6 +73,20 @@ class DeviceState:
         self.ruleset: RuleSet | None = None
         self.decision: Decision | None = None
 
+    def shows(self, device_type: str, http_user_agent: str | None, protocol_version: str | None) -> bool:
+        """What its requests say; True when that is not as it was. `request` speaks of what was, so it goes."""
+        if (
+            self.device_type == device_type
+            and self.http_user_agent == http_user_agent
+            and self.protocol_version == protocol_version
+        ):
+            return False
+        self.device_type = device_type
+        self.http_user_agent = http_user_agent
+        self.protocol_version = protocol_version
+        self.request = None
+        return True
+
     def noun(self) -> Device:
         """The row as it is to be."""
         return Device(
@@ -122,9 +137,7 @@ class Devices:
             self._states[device.user_id, device.device_id] = state
             state.last_seen = state.written = device.last_seen.timestamp()
         if not state.changed:
-            state.device_type = device.device_type
-            state.http_user_agent = device.http_user_agent
-            state.protocol_version = device.protocol_version
+            state.shows(device.device_type, device.http_user_agent, device.protocol_version)
             if state.facts != device.facts:
                 state.facts = device.facts
                 state.request = None
@@ -145,14 +158,7 @@ class Devices:
             self._states[identity.user_id, eas.device_id] = state
             state.address = identity.address
             state.changed = True
-        if (
-            state.device_type != eas.device_type
-            or state.http_user_agent != http_user_agent
-            or state.protocol_version != eas.protocol_version
-        ):
-            state.device_type = eas.device_type
-            state.http_user_agent = http_user_agent
-            state.protocol_version = eas.protocol_version
+        if state.shows(eas.device_type, http_user_agent, eas.protocol_version):
             state.changed = True
         state.ip_address = ip_address
         state.last_seen = now
@@ -181,13 +187,23 @@ class Devices:
         """Write a batch, in a thread; returns those whose user turned out to be another one, to be dropped."""
         kept, dropped = [], []
         for state, noun, address in zip(batch, nouns, addresses, strict=True):
-            if address is not None and self._enroll(noun.organization_id, address) != noun.user_id:
-                dropped.append(state)
-            else:
+            if address is None or self._enrolled(noun, address):
                 kept.append(noun)
+            else:
+                dropped.append(state)
         with self._store.begin() as transaction:
             store_devices.save(transaction, kept)
         return dropped
+
+    def _enrolled(self, noun: Device, address: str) -> bool:
+        """Take the user up; False when it is another one by now, or when the directory does not take it any more."""
+        try:
+            return self._enroll(noun.organization_id, address) == noun.user_id
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - an operation's refusal: it must not hold up the other devices
+            log.warning("device.not_enrolled", user_id=noun.user_id, device_id=noun.device_id, error=repr(error))
+            return False
 
     def written(self, batch: list[DeviceState], dropped: list[DeviceState]) -> None:
         """A batch is in the store."""

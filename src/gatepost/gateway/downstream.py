@@ -7,6 +7,7 @@ A body in chunks is spooled to a file first, because mail servers want to be tol
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING
@@ -40,27 +41,88 @@ class _NotNowError(Exception):
     """Raised inside a parser callback to stop reading: the reason is in the connection's state."""
 
 
+class _Reading:
+    """A request as far as it has been read; gone when its exchange has it, because a parked one should weigh little."""
+
+    __slots__ = (
+        "body",
+        "chunked",
+        "head_size",
+        "headers",
+        "length",
+        "lines",
+        "method",
+        "received",
+        "size",
+        "spool",
+        "url",
+    )
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.url = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.lines: list[bytes] = []
+        self.received = 0  # bytes since it began
+        self.head_size = 0
+        self.length: int | None = None
+        self.chunked = False
+        self.body: list[bytes] = []
+        self.size = 0
+        self.spool: IO[bytes] | None = None
+
+    @property
+    def wanted_whole(self) -> bool:
+        """Small enough to wait for all of it: Provision and Settings are decoded, and both are small."""
+        return self.size <= _LOOK_AT or (self.length or 0) <= _MOST_WHOLE
+
+    def add(self, name: bytes, value: bytes) -> int | None:
+        """Take a header; the HTTP status to refuse with, if it may not be."""
+        if self.received > _MOST_HEAD:  # more than a head may have: some of it may be a body's
+            self.head_size += len(name) + len(value) + 4
+            if self.head_size > _MOST_HEAD:
+                return 431
+        known = KNOWN_HEADERS.get(name) or KNOWN_HEADERS.get(name.lower())
+        if known is None:
+            return None
+        if known.read:
+            before = self.headers.get(known.key)
+            if before is not None:
+                if known.key in _SINGLE:
+                    return 400
+                value = before + b", " + value
+            self.headers[known.key] = value
+        if known.line is not None:
+            self.lines.append(b"%s%s\r\n" % (known.line, value))
+        return None
+
+    def frame(self) -> int | None:
+        """Learn how long the body is; the HTTP status to refuse with, if that may not be."""
+        encoding = self.headers.get(b"transfer-encoding")
+        if encoding is not None:
+            self.chunked = True
+            if encoding.strip().lower() != b"chunked":
+                return 501
+        length = self.headers.get(b"content-length")
+        self.length = 0 if length is None else int(length)
+        return 413 if self.length > _MOST_BODY else None
+
+    def head(self) -> Head:
+        """What the exchange gets."""
+        length = self.size if self.chunked else self.length or 0
+        return Head(self.method, self.url, self.headers, self.lines, length)
+
+
 class Downstream(asyncio.Protocol):
     """One connection from a phone, or from the proxy that ends its TLS."""
 
     __slots__ = (
-        "_body",
-        "_bytes",
-        "_chunked",
         "_discard",
         "_exchange",
-        "_head_size",
-        "_headers",
         "_keep_alive",
-        "_length",
-        "_lines",
-        "_method",
         "_parser",
         "_paused",
         "_reading",
-        "_size",
-        "_spool",
-        "_url",
         "_version_1_1",
         "_workings",
         "closing",
@@ -75,29 +137,15 @@ class Downstream(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.peer = ""
         self.closing = False
+        self.complete = False
         self.deadline = 0.0
         self._exchange: Exchange | None = None
         self._parser: httptools.HttpRequestParser | None = None
+        self._reading: _Reading | None = None
         self._paused = False
-        self._reading = False
-        self._reset()
-
-    def _reset(self) -> None:
-        self._method = b""
-        self._url = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._lines: list[bytes] = []
-        self._head_size = 0
-        self._bytes = 0
-        self._body: list[bytes] = []
-        self._size = 0
-        self._spool: IO[bytes] | None = None
-        self._length: int | None = None
-        self._chunked = False
         self._discard = False
         self._keep_alive = True
         self._version_1_1 = True
-        self.complete = False
 
     # -- the transport's side
 
@@ -105,7 +153,7 @@ class Downstream(asyncio.Protocol):
         """A phone is here."""
         self.transport = transport  # type: ignore[assignment]  # asyncio types it as the base class
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if peer else ""
+        self.peer = sys.intern(peer[0]) if peer else ""
         self.deadline = self._workings.clock.now + _IDLE_SECONDS
         self._workings.downstreams.add(self)
 
@@ -116,8 +164,9 @@ class Downstream(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
-        self._drop_spool()
-        self.transport = self._parser = None
+        if self._reading is not None and self._reading.spool is not None:
+            self._reading.spool.close()
+        self.transport = self._parser = self._reading = None
 
     def data_received(self, data: bytes) -> None:
         """Read some of a request."""
@@ -127,8 +176,9 @@ class Downstream(asyncio.Protocol):
         if parser is None:
             parser = self._parser = httptools.HttpRequestParser(self)
             self.deadline = self._workings.clock.now + _HEAD_SECONDS
-        if self._length is None and not self._chunked:
-            self._bytes += len(data)
+        if self._reading is None:
+            self._reading = _Reading()
+        self._reading.received += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # refused when its head was read
@@ -136,8 +186,10 @@ class Downstream(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self.closing:
                 self._refuse(400)
-        if not self._reading:
-            self._parser = None  # a parked request should weigh little; the next one makes a new one
+        if self.complete:
+            self._parser = None
+            if self._exchange is not None:
+                self._reading = None
 
     def pause_writing(self) -> None:
         """The phone reads slower than the mail server answers."""
@@ -156,86 +208,58 @@ class Downstream(asyncio.Protocol):
         if self._exchange is not None or self._discard:
             self.closing = True
             raise _NotNowError
-        self._reading = True
+        self.complete = False
 
     def on_url(self, url: bytes) -> None:
         """Some of the request target."""
-        self._url += url
-        if len(self._url) > _MOST_HEAD:
+        reading = self._now_reading()
+        reading.url += url
+        if len(reading.url) > _MOST_HEAD:
             self._refuse(414)
             raise _NotNowError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
-        if self._bytes > _MOST_HEAD:
-            self._measure(name, value)
-        known = KNOWN_HEADERS.get(name) or KNOWN_HEADERS.get(name.lower())
-        if known is None:
-            return
-        if known.read:
-            if known.key in self._headers:
-                value = self._joined(known.key, value)
-            self._headers[known.key] = value
-        if known.line is not None:
-            self._lines.append(b"%s%s\r\n" % (known.line, value))
-
-    def _measure(self, name: bytes, value: bytes) -> None:
-        """Called once more bytes have come than a head may have: some of them may be a body's."""
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > _MOST_HEAD:
-            self._refuse(431)
+        status = self._now_reading().add(name, value)
+        if status is not None:
+            self._refuse(status)
             raise _NotNowError
-
-    def _joined(self, key: bytes, value: bytes) -> bytes:
-        """What two headers of one name mean together."""
-        if key in _SINGLE:
-            self._refuse(400)
-            raise _NotNowError
-        return self._headers[key] + b", " + value
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        parser, headers = self._parser, self._headers
+        parser, reading = self._parser, self._now_reading()
         assert parser is not None
-        if parser.should_upgrade():  # h2c and CONNECT would carry what is not looked at
-            self._refuse(400)
-            raise _NotNowError
-        self._method = parser.get_method()
+        reading.method = parser.get_method()
         self._keep_alive = parser.should_keep_alive()
         self._version_1_1 = parser.get_http_version() == "1.1"
-        self._chunked = b"transfer-encoding" in headers
-        if self._chunked and headers[b"transfer-encoding"].strip().lower() != b"chunked":
-            self._refuse(501)
+        status = 400 if parser.should_upgrade() else reading.frame()  # h2c, CONNECT: would carry what is not looked at
+        if status is not None:
+            self._refuse(status)
             raise _NotNowError
-        length = headers.get(b"content-length")
-        self._length = 0 if length is None else int(length)
-        if self._length > _MOST_BODY:
-            self._refuse(413)
-            raise _NotNowError
-        if b"expect" in headers and self._version_1_1 and self.transport is not None:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if b"expect" in reading.headers and self._version_1_1:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.deadline = self._workings.clock.now + _BODY_SECONDS
 
     def on_body(self, data: bytes) -> None:
         """Some of a body."""
         if self._discard:
             return
-        self._size += len(data)
         if self._exchange is not None:
-            self.deadline = self._workings.clock.now + _BODY_SECONDS
             self._exchange.request_body(data)
-        elif self._chunked:
-            self._spool_body(data)
+            return
+        reading = self._now_reading()
+        reading.size += len(data)
+        self.deadline = self._workings.clock.now + _BODY_SECONDS
+        if reading.chunked:
+            self._spool(reading, data)
         else:
-            self._body.append(data)
-            self.deadline = self._workings.clock.now + _BODY_SECONDS
-            if self._size > _LOOK_AT and not self._wanted_whole():
+            reading.body.append(data)
+            if not reading.wanted_whole:
                 self._begin()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self.complete = True
-        self._reading = False
         if self._discard:
             self._next()
         elif self._exchange is None:
@@ -276,12 +300,11 @@ class Downstream(asyncio.Protocol):
     def finish(self) -> None:
         """The answer is sent: go on to the next request, once the rest of this one has been read."""
         self._exchange = None
-        if self.complete:
+        if self.complete or self.closing:
             self._next()
         else:
             self._discard = True
-            self._body.clear()
-            self.deadline = self._workings.clock.now + _BODY_SECONDS
+            self.hold(_BODY_SECONDS)
             self.pause_reading(paused=False)
 
     def abort(self) -> None:
@@ -325,16 +348,16 @@ class Downstream(asyncio.Protocol):
 
     # -- inside
 
-    def _wanted_whole(self) -> bool:
-        """Provision and Settings are decoded, so all of them must be here; both are small."""
-        return self._size <= _MOST_WHOLE and (self._length or 0) <= _MOST_WHOLE
+    def _now_reading(self) -> _Reading:
+        reading = self._reading
+        if reading is None:  # a request right behind the one before, in the same bytes
+            reading = self._reading = _Reading()
+        return reading
 
     def _begin(self) -> None:
-        length = self._size if self._chunked else self._length or 0
-        head = Head(self._method, self._url, self._headers, self._lines, length)
-        body, self._body, self._headers, self._lines = self._body, [], {}, []
-        exchange = self._exchange = Exchange(self._workings, self, head, b"".join(body), self._spool)
-        self._spool = None
+        reading = self._now_reading()
+        exchange = Exchange(self._workings, self, reading.head(), b"".join(reading.body), reading.spool)
+        self._exchange, self._reading = exchange, None
         exchange.start()
 
     def _next(self) -> None:
@@ -342,26 +365,20 @@ class Downstream(asyncio.Protocol):
             if self.transport is not None:
                 self.transport.close()
             return
-        self._reset()
+        self._discard = False
         self.deadline = self._workings.clock.now + _IDLE_SECONDS
         self.pause_reading(paused=False)
 
     def _refuse(self, status: int) -> None:
         self.closing = True
         self._keep_alive = False
-        if self._exchange is None and self.transport is not None:
-            self.complete = True
+        if self._exchange is None and not self._discard:
             self.reply(status)
 
-    def _spool_body(self, data: bytes) -> None:
-        if self._size > _MOST_BODY:
+    def _spool(self, reading: _Reading, data: bytes) -> None:
+        if reading.size > _MOST_BODY:
             self._refuse(413)
             raise _NotNowError
-        if self._spool is None:
-            self._spool = tempfile.SpooledTemporaryFile(max_size=_LOOK_AT)  # noqa: SIM115 - closed by the exchange
-        self._spool.write(data)
-
-    def _drop_spool(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+        if reading.spool is None:
+            reading.spool = tempfile.SpooledTemporaryFile(max_size=_LOOK_AT)  # noqa: SIM115 - closed by the exchange
+        reading.spool.write(data)

@@ -108,7 +108,8 @@ class Exchange(Relay):
                 query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey")
             )
             self._body_type = forwarding.content_type(prepared.eas, headers, self._first(), empty=head.length == 0)
-            self._prepared = prepared
+            self._eas, self._start = prepared.eas, prepared.start
+            self._long, self._repeatable = prepared.long, prepared.repeatable
             if prepared.eas.command in _IDENTIFYING:
                 self._read_document()
         except UnknownCommand as error:
@@ -141,19 +142,20 @@ class Exchange(Relay):
             self._spool.seek(0)
         document = decode(body)
         self._facts = device_information.read(document)
-        if self._facts is None and self._eas.command == "Provision":
+        if self._facts is None and self._asked().command == "Provision":
             step = provisioning.read(document)
             self._asks_policy = step is None or step.phase is provisioning.Phase.INITIAL
 
-    @property
-    def _eas(self) -> EasRequest:
-        assert self._prepared is not None
-        return self._prepared.eas
+    def _asked(self) -> EasRequest:
+        assert self._eas is not None
+        return self._eas
 
     def _decide(self) -> Decision:
         replica, identity = self._workings.replica, self.identity
         self._ruleset = None if identity is None else replica.rulesets.get(identity.organization_id)
-        return self._workings.decider.decide(identity, self._eas, self._http_user_agent, self._ip_address, self._state)
+        return self._workings.decider.decide(
+            identity, self._asked(), self._http_user_agent, self._ip_address, self._state
+        )
 
     def _consider(self) -> None:
         """Decide and act; comes back here once the credentials are proven, if that is needed first."""
@@ -184,20 +186,20 @@ class Exchange(Relay):
 
     def _may_identify(self) -> bool:
         """An undecided phone may provision; from 14.1 on its first Provision has to say what it is (MS-ASPROV 3.2.5.1)."""
-        eas = self._eas
+        eas = self._asked()
         return eas.command == "Provision" and not (self._asks_policy and at_least(eas.protocol_version, "14.1"))
 
     def _had_its_say(self) -> bool:
         """A phone that has provisioned and goes on without saying what it is leaves its properties empty."""
         state = self._state
-        if state is None or not state.provisioned or self._eas.command in _IDENTIFYING or state.facts.reported:
+        if state is None or not state.provisioned or self._asked().command in _IDENTIFYING or state.facts.reported:
             return False
         self._workings.devices.report(state, replace(state.facts, reported=True))
         return True
 
     def _seen(self, identity: Identity) -> DeviceState:
         self._state = state = self._workings.devices.seen(
-            identity, self._eas, self._http_user_agent, self._ip_address, self._workings.clock.wall
+            identity, self._asked(), self._http_user_agent, self._ip_address, self._workings.clock.wall
         )
         return state
 
@@ -230,7 +232,7 @@ class Exchange(Relay):
 
     def _refuse(self, decision: Decision) -> None:
         """Answer what this command and version understand; the credentials are proven."""
-        eas, identity = self._eas, self.identity
+        eas, identity = self._asked(), self.identity
         self._workings.metrics.decided(decision)
         if decision.reason in _OUR_FAULT:
             self._unavailable((b"X-MS-ASThrottle", decision.reason.value.encode()))
@@ -264,7 +266,7 @@ class Exchange(Relay):
 
     def reconsider(self) -> None:
         """The rules, the user or the device changed while the request is at the mail server."""
-        if self._over or self._prepared is None or self._connection is None:
+        if self._over or self._eas is None or self._connection is None:
             return
         decision = self._decide()
         if self._through(decision):
@@ -276,7 +278,7 @@ class Exchange(Relay):
             self._break_off(502)
             return
         self._cut()
-        if self._prepared.long:
+        if self._long:
             self._workings.metrics.decided(decision)
             self._say(refusal.end_parked(eas.command, decision.reason.value))
         else:
@@ -284,9 +286,9 @@ class Exchange(Relay):
 
     def leave(self) -> None:
         """The gateway stops: a parked request ends as if its time were up, so that the phone asks another gateway."""
-        if self._connection is not None and self._answer is None and self._prepared is not None and self._prepared.long:
+        if self._connection is not None and self.parked:
             self._cut()
-            if self._eas.command == "Ping":
+            if self.command == "Ping":
                 self._reply(200, (b"Content-Type", b"application/vnd.ms-sync.wbxml"), body=_PING_EXPIRED)
             else:
                 self._reply(200)
@@ -299,7 +301,7 @@ class Exchange(Relay):
 
     def _may_go_on(self) -> bool:
         """After waiting for a connection."""
-        if self._prepared is None or self._through(self._decide()):
+        if self._eas is None or self._through(self._decide()):
             return True
         self._untrack()
         self._consider()
@@ -311,7 +313,7 @@ class Exchange(Relay):
         if status == 401:
             workings.proofs.forget(self._authorization)
             return corrected(status, headers)
-        if self._prepared is None:
+        if self._eas is None:
             return with_provision(headers)
         if self._ruleset_moved():
             self.reconsider()
@@ -319,7 +321,7 @@ class Exchange(Relay):
                 return None
         if 200 <= status < 300 and self.identity is not None:
             state = self._seen(self.identity)
-            if self._prepared.eas.command == "Provision":
+            if self._eas.command == "Provision":
                 state.provisioned = True
         return headers
 

@@ -126,7 +126,7 @@ class Forwarding:
 
     def __init__(self, address: UpstreamAddress) -> None:
         self._address = address
-        self.prepare: Callable[[bytes, bytes | None, bytes | None], Prepared] = lru_cache(maxsize=8192)(self._prepare)
+        self.prepare: Callable[[bytes, bytes | None, bytes | None], Prepared] = lru_cache(maxsize=1024)(self._prepare)
         self.options = b"OPTIONS %s HTTP/1.1\r\nHost: %s\r\n" % (address.path, address.authority)
 
     def _prepare(self, query: bytes, protocol_version: bytes | None, policy_key: bytes | None) -> Prepared:

@@ -5,7 +5,6 @@ Knows nothing of users and rules; `Exchange` builds on it and is asked before an
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from typing import IO, TYPE_CHECKING
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     from gatepost.gateway.downstream import Downstream
-    from gatepost.gateway.forwarding import Head, Prepared
+    from gatepost.gateway.forwarding import Head
     from gatepost.gateway.upstream import UpstreamConnection
     from gatepost.gateway.workings import Workings
+    from gatepost.wire.eas.request import EasRequest
 
 log = structlog.get_logger(__name__)
 
@@ -40,12 +40,15 @@ class Relay:
         "_body_type",
         "_connection",
         "_downstream",
+        "_eas",
         "_head",
         "_ip_address",
+        "_long",
         "_over",
-        "_prepared",
+        "_repeatable",
         "_retried",
         "_spool",
+        "_start",
         "_started",
         "_workings",
     )
@@ -62,7 +65,10 @@ class Relay:
         self._over = False
         self._retried = False
         self._blocked = False
-        self._prepared: Prepared | None = None
+        self._eas: EasRequest | None = None  # None for OPTIONS
+        self._start = workings.forwarding.options
+        self._long = False
+        self._repeatable = True
         self._ip_address: IPv4Address | IPv6Address | None = None
         self._body_type: bytes | None = None
         self._connection: UpstreamConnection | None = None
@@ -74,17 +80,9 @@ class Relay:
         return self._long and self._answer is None and not self._over
 
     @property
-    def _long(self) -> bool:
-        return self._prepared is not None and self._prepared.long
-
-    @property
-    def _repeatable(self) -> bool:
-        return self._prepared is None or self._prepared.repeatable
-
-    @property
     def command(self) -> str:
         """The command's name; OPTIONS has none and is called so."""
-        return "OPTIONS" if self._prepared is None else self._prepared.eas.command
+        return "OPTIONS" if self._eas is None else self._eas.command
 
     # -- what Exchange adds
 
@@ -112,18 +110,22 @@ class Relay:
 
     def _connect(self) -> None:
         self._downstream.pause_reading(paused=not self._downstream.complete)
-        task = asyncio.get_running_loop().create_task(self._workings.upstream.connect())
-        task.add_done_callback(self._connected)
+        self._workings.upstream.want(self)
 
-    def _connected(self, task: asyncio.Task[UpstreamConnection]) -> None:
-        error = "cancelled" if task.cancelled() else task.exception()
-        if error is not None:
-            if not self._over:
-                log.warning("upstream.unreachable", error=str(error))
-                self._cut()
-                self._unavailable()
-            return
-        connection = task.result()
+    @property
+    def over(self) -> bool:
+        """True when nobody waits for an answer any more."""
+        return self._over
+
+    def upstream_unreachable(self, error: str) -> None:
+        """There is no connection to be had."""
+        if not self._over:
+            log.warning("upstream.unreachable", error=error)
+            self._cut()
+            self._unavailable()
+
+    def upstream_connected(self, connection: UpstreamConnection) -> None:
+        """The connection that was wanted."""
         if self._over or self._connection is not None or not self._may_go_on():
             self._workings.upstream.release(connection, keep=True)
             return
@@ -131,15 +133,18 @@ class Relay:
         self._downstream.pause_reading(paused=False)
 
     def _send(self, connection: UpstreamConnection) -> None:
-        head, prepared = self._head, self._prepared
+        head = self._head
         assert head is not None
         self._connection = connection
-        start = self._workings.forwarding.options if prepared is None else prepared.start
-        data = forwarding.head(start, head, self._body_type, self._ip_address) + self._body
+        data = forwarding.head(self._start, head, self._body_type, self._ip_address) + self._body
         if not (connection.reused and self._repeatable and self._downstream.complete):
-            self._head, self._body = None, b""  # not needed again: a parked request should weigh little
+            self._lighten()  # not needed again
         connection.send(self, data)
         self._pump()
+
+    def _lighten(self) -> None:
+        """A parked request should weigh little: forget what would only be needed to send it again."""
+        self._head, self._body, self._start = None, b"", b""
 
     def _pump(self) -> None:
         """Send a spooled body on until the connection's buffer is full."""
@@ -178,7 +183,7 @@ class Relay:
         answered = self._may_answer(status, headers)
         if answered is None:
             return
-        self._head, self._body = None, b""
+        self._lighten()
         self._answer = Answer(self._downstream, status, answered, length)
         self._downstream.hold(ANSWER_SECONDS)
 
@@ -270,5 +275,5 @@ class Relay:
 
     def _reply(self, status: int, *headers: tuple[bytes, bytes], body: bytes = b"") -> None:
         self._finish("refused", status)
-        self._head, self._body = None, b""
+        self._lighten()
         self._downstream.reply(status, headers, body)

@@ -49,6 +49,7 @@ class Replica:
         self._store = store
         self._on_change = on_change
         self._heard = float("-inf")
+        self._broken = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -84,6 +85,8 @@ class Replica:
             try:
                 for changes in feed.watch(self._store, epoch, after, self._stop):
                     lost = _found(lost=lost)
+                    if self._broken:
+                        raise feed.Compacted("a change could not be applied")  # noqa: TRY301 - the same way out
                     after = changes[-1].revision if changes else after
                     self._post(loop, self._apply, changes, time.monotonic())
             except feed.Compacted:
@@ -111,9 +114,20 @@ class Replica:
             loop.call_soon_threadsafe(function, *arguments)
 
     def _apply(self, changes: Sequence[Change], heard: float) -> None:
-        self._heard = heard
-        if not changes:
+        if self._broken:  # nothing newer makes sense, and the rules grow older, until everything is loaded again
             return
+        if changes:
+            try:
+                self._take(changes)
+            except Exception:
+                self._broken = True
+                log.exception("replica.change_not_applied", revision=self.revision)
+                return
+        self._heard = heard
+        if changes:
+            self._on_change(changes)
+
+    def _take(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.kind is Kind.DEVICE:
                 continue
@@ -125,7 +139,6 @@ class Replica:
             if change.kind is Kind.ORGANIZATION:
                 self._index_domains()
         self.revision = changes[-1].revision
-        self._on_change(changes)
 
     def _reinstall(self, snapshot: feed.Snapshot, rulesets: dict[str, RuleSet], heard: float) -> None:
         self._install(snapshot, rulesets, heard)
@@ -133,6 +146,7 @@ class Replica:
 
     def _install(self, snapshot: feed.Snapshot, rulesets: dict[str, RuleSet], heard: float) -> None:
         self.rulesets = rulesets
+        self._broken = False
         self.devices = tuple(noun for noun in snapshot.nouns if isinstance(noun, Device))
         self.revision, self._epoch, self._heard = snapshot.revision, snapshot.epoch, heard
         self._index_domains()

@@ -152,7 +152,10 @@ class Gateway:
         waiting = list(exchanges)
         now, later = waiting[:_AT_A_TIME], waiting[_AT_A_TIME:]
         for exchange in now:
-            exchange.reconsider()
+            try:
+                exchange.reconsider()
+            except Exception:
+                log.exception("gateway.reconsider_failed")  # the others' denials must not wait for this one
         if later:
             asyncio.get_running_loop().call_soon(self._reconsider, later)
 

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import httptools
@@ -23,6 +24,7 @@ _PROBATION_SECONDS = 0.2  # SOGo's close follows its answer within milliseconds
 _IDLE_SECONDS = 30.0  # less than the keep-alive of IIS (120), nginx (75) and most others
 _SAFE_IDLE_SECONDS = 2.0  # Apache's default keep-alive is 5: this is young enough for what must not be repeated
 _MOST_IDLE = 256
+_MOST_CONNECTING = 64  # at a time: phones that all come back at once neither flood the mail server nor our memory
 _MOST_HEAD = 65_536  # bytes of an answer's head: twice what common servers allow
 
 
@@ -61,6 +63,20 @@ class Receiver(Protocol):
         """The connection's write buffer is full, or has room again."""
 
 
+class Waiter(Protocol):
+    """Whoever wants a new connection."""
+
+    @property
+    def over(self) -> bool:
+        """True when it is not wanted any more."""
+
+    def upstream_connected(self, connection: UpstreamConnection) -> None:
+        """Here it is."""
+
+    def upstream_unreachable(self, error: str) -> None:
+        """There is none."""
+
+
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the mail server, serving one request at a time."""
 
@@ -86,7 +102,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.reused = False
         self.idle_since = 0.0
         self._parser: httptools.HttpResponseParser | None = None
-        self._headers: list[bytes] = []
+        self._headers = _NONE
         self._length: bytes | None = None
         self._bytes = 0
         self._keep = True
@@ -179,7 +195,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep = self._parser.should_keep_alive()
         if status in {204, 304}:
             self._unframed = False
-        headers, self._headers = self._headers, []
+        headers, self._headers = self._headers, _NONE
         self.receiver.upstream_head(status, headers, self._length)
 
     def on_body(self, data: bytes) -> None:
@@ -220,6 +236,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.receiver.upstream_writable(writable=True)
 
 
+_NONE: list[bytes] = []  # never added to: on_message_begin makes a new one
 _LENGTH, _ENCODING, _HOP = 1, 2, 3
 # This connection's business, and not the phone's; in the usual spelling too, to save most second looks.
 _MEANINGS = {
@@ -246,6 +263,8 @@ class Upstream:
         self._ssl = configuration.ssl_context if configuration.upstream.tls else None
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
+        self._waiting: deque[Waiter] = deque()
+        self._connecting = 0
         self._keeps_alive = False
         self.connects = 0
 
@@ -267,6 +286,29 @@ class Upstream:
             return self.take(repeatable=repeatable)
         connection.reused = True
         return connection
+
+    def want(self, waiter: Waiter) -> None:
+        """Make a connection for `waiter`, in its turn."""
+        if self._connecting >= _MOST_CONNECTING:
+            self._waiting.append(waiter)
+            return
+        self._connecting += 1
+        task = asyncio.get_running_loop().create_task(self.connect())
+        task.add_done_callback(partial(self._connected, waiter))
+
+    def _connected(self, waiter: Waiter, task: asyncio.Task[UpstreamConnection]) -> None:
+        self._connecting -= 1
+        error = "cancelled" if task.cancelled() else task.exception()
+        if error is None:
+            waiter.upstream_connected(task.result())
+        else:  # the others would wait for the same
+            waiting, self._waiting = (waiter, *self._waiting), deque()
+            for one in waiting:
+                one.upstream_unreachable(str(error))
+        while self._waiting and self._connecting < _MOST_CONNECTING:
+            following = self._waiting.popleft()
+            if not following.over:
+                self.want(following)
 
     async def connect(self) -> UpstreamConnection:
         """A new connection; UpstreamError when the mail server cannot be reached."""
@@ -357,7 +399,7 @@ class _Asked:
     def __init__(self) -> None:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._status = 0
-        self._headers: list[bytes] = []
+        self._headers = _NONE
         self._body = bytearray()
 
     def upstream_head(self, status: int, headers: list[bytes], length: bytes | None) -> None:
