@@ -1,0 +1,122 @@
+"""The operations guide is complete and has nothing stale: every setting and every command has its heading."""
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from gatepost.cli import app
+from gatepost.cli.failure import ExitCode
+from gatepost.settings import Settings, load
+
+ROOT = Path(__file__).parent.parent.parent
+GUIDE = ROOT / "docs" / "operations-guide"
+LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]*)(#[^)\s]*)?\)")
+
+
+@cache
+def sections(name: str) -> dict[str, str]:
+    """The text under each third-level heading."""
+    parts = re.split(r"^### (.+)$", (GUIDE / name).read_text("utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def settings() -> dict[str, object]:
+    """Each key with its field."""
+    return {
+        f"{section}.{key}": field
+        for section, table in Settings.model_fields.items()
+        for key, field in table.annotation.model_fields.items()
+    }
+
+
+def commands(command=None, name: str = "gatepost") -> dict[str, object]:
+    """Each command that does something, and the program itself."""
+    command = typer.main.get_command(app) if command is None else command
+    below = getattr(command, "commands", {})
+    found = {} if below and name != "gatepost" else {name: command}
+    for part, sub in below.items():
+        found |= commands(sub, f"{name} {part}")
+    return found
+
+
+def test_every_setting_has_its_heading_and_no_heading_is_stale():
+    assert list(sections("settings.md")) == list(settings())
+
+
+@pytest.mark.parametrize("key", settings())
+def test_a_setting_says_default_variable_and_example(key):
+    text = sections("settings.md")[key]
+    variable = f"GATEPOST_{key.upper().replace('.', '__')}"
+    assert f"- Variable: `{variable}`" in text
+    shown = re.search(r"^- Default: (?:`(.+)`|none)", text, re.MULTILINE)[1]
+    default = settings()[key].default
+    documented = {} if shown is None else {variable: shown}
+    if shown and shown.startswith("["):
+        documented = {variable: ",".join(tomllib.loads(f"x = {shown}")["x"])}
+    section, name = key.split(".")
+    assert getattr(getattr(load(None, documented), section), name) == getattr(getattr(load(None, {}), section), name)
+    assert (shown is None) == (default is None)
+    assert re.search(r"^- Example: `", text, re.MULTILINE)
+
+
+def test_the_complete_file_is_valid(tmp_path):
+    example = re.search(r"```toml\n(.+?)```", (GUIDE / "settings.md").read_text("utf-8"), re.DOTALL)[1]
+    path = tmp_path / "gatepost.toml"
+    path.write_text(example)
+    assert load(path, {}).gateway.upstream == "https://mail.example.com"
+
+
+def test_every_command_has_its_heading_and_no_heading_is_stale():
+    assert sorted(sections("commands.md")) == sorted(commands())
+
+
+@pytest.mark.parametrize("name", commands())
+def test_a_command_says_what_its_options_are_and_nothing_more(name):
+    text = sections("commands.md")[name]
+    parameters = commands()[name].params
+    options = {option for one in parameters for option in one.opts if option.startswith("-")} - {"--help", "-h"}
+    described = {
+        word
+        for line in re.findall(r"^- (.+?)(?::|$)", text, re.MULTILINE)
+        for word in re.findall(r"`(-[^\s`,]+)", line)
+    }
+    assert described - {"--help", "-h"} == options
+    for argument in parameters:
+        if not argument.opts[0].startswith("-"):
+            assert argument.metavar in text
+
+
+def test_every_exit_code_is_in_the_table():
+    rows = re.findall(r"^\| (\d+) \|", (GUIDE / "commands.md").read_text("utf-8"), re.MULTILINE)
+    assert [int(row) for row in rows] == [code.value for code in ExitCode]
+
+
+def _pages() -> list[Path]:
+    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in _pages()])
+def test_links_between_pages_lead_somewhere(page):
+    for target, anchor in LINK.findall(page.read_text("utf-8")):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        path = (page.parent / target).resolve() if target else page
+        assert path.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor[1:] in _anchors(path), f"{page.name}: {target}{anchor}"
+
+
+def _anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_make_targets_that_pages_name_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for page in _pages():
+        named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", page.read_text("utf-8"), re.MULTILINE))
+        assert named <= targets, page
