@@ -1,7 +1,7 @@
 from itertools import product
 
 from hypothesis import given
-from tests.support.engine import ALLOW, DENY, device_rule, device_rules, devices, phone
+from tests.support.engine import ALLOW, DENY, device_rule, device_rules, devices, patient, phone
 
 from gatepost.engine import completions
 from gatepost.engine.completions import agree, waits_for
@@ -59,6 +59,7 @@ def test_too_many_to_look_at_are_not_agreed_on(monkeypatch):
     )
     monkeypatch.setattr(completions, "LIMIT", 2)
     assert not agree(rules, BEFORE, allowed=False)
+    assert agree(rules, BEFORE, allowed=True), "rules that only allow need no looking"
 
 
 def test_what_it_waits_for():
@@ -70,6 +71,7 @@ def test_what_it_waits_for():
     assert waits_for(rules[:1], BEFORE) == ("DeviceOperatingSystem",)
 
 
+@patient
 @given(device_rules(), devices)
 def test_agrees_exactly_when_every_completion_does(rules, device):
     """The same rules, but each completion is evaluated on its own instead of as bits."""

@@ -3,7 +3,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.engine import phone, request
+from tests.support.engine import patient, phone, request
 
 from gatepost.engine import matching
 from gatepost.engine.matching import (
@@ -85,6 +85,7 @@ def test_lists(listed, model, any_of, none_of):
     assert starts_with_none(MODEL, listed)(device(model)) is none_of
 
 
+@patient
 @given(st.lists(st.sampled_from(["a", "ab", "b", "$NONE"]), min_size=1, max_size=3), st.sampled_from(["a", "abc", "c"]))
 def test_of_a_reported_value_the_negative_list_is_the_complement(listed, value):
     model = device(((value,), False))
@@ -152,6 +153,7 @@ def test_a_range_wider_than_the_mapped_addresses_stays_ipv6():
     assert ranges.holds(6, int(ip_address("::fffe:0:1")))
 
 
+@patient
 @given(
     st.lists(st.tuples(st.integers(0, 255), st.integers(20, 32)), max_size=8),
     st.integers(0, 0x1FFF),

@@ -16,6 +16,7 @@ from tests.support.engine import (
     device_rules,
     organization,
     overrides,
+    patient,
     requests,
     user,
 )
@@ -142,6 +143,7 @@ def naive(rules, those, access, request: AccessRequest) -> Effect | None:
     return effects.pop() if len(effects) == 1 else None
 
 
+@patient
 @given(device_rules(), overrides, access_rules(), requests)
 def test_the_engine_decides_as_the_sentences_say(rules, those, access, request):
     decision = decide(build(rules, those, access), request)
@@ -151,6 +153,7 @@ def test_the_engine_decides_as_the_sentences_say(rules, those, access, request):
     assert (decision.effect is None) is bool(decision.waits_for)
 
 
+@patient
 @given(device_rules(most=3), requests)
 def test_device_rules_decide_as_the_sentences_say(rules, request):
     """The same without what may decide before them, so that they are reached each time."""
@@ -164,6 +167,7 @@ def test_device_rules_decide_as_the_sentences_say(rules, request):
         assert decision.matched_rules == tuple(sorted(produced))
 
 
+@patient
 @given(device_rules(), overrides, access_rules(), requests, conditions)
 def test_one_more_device_rule_that_denies_lets_nobody_in(rules, those, access, request, more):
     added = MobileDeviceAccessRule(ORGANIZATION_ID, "more", "more", DENY, None, more, NOW, NOW)
@@ -172,6 +176,7 @@ def test_one_more_device_rule_that_denies_lets_nobody_in(rules, those, access, r
     assert after.effect in {DENY, before.effect} | ({None} if before.effect is ALLOW else set())
 
 
+@patient
 @given(device_rules(), overrides, access_rules(), requests, st.data())
 def test_one_more_access_control_rule_that_denies_lets_nobody_in(rules, those, access, request, data):
     drawn = data.draw(access_rules(most=1))
@@ -181,6 +186,7 @@ def test_one_more_access_control_rule_that_denies_lets_nobody_in(rules, those, a
     assert after.effect in {DENY, before.effect}
 
 
+@patient
 @given(device_rules(), overrides, access_rules(), requests, st.randoms(use_true_random=False))
 def test_the_order_of_rules_does_not_matter(rules, those, access, request, random: Random):
     straight = build(rules, those, access)
@@ -191,12 +197,14 @@ def test_the_order_of_rules_does_not_matter(rules, those, access, request, rando
     assert explain(straight, request) == explain(shuffled, request)
 
 
+@patient
 @given(device_rules(), overrides, access_rules(), requests)
 def test_explain_decides_as_decide(rules, those, access, request):
     ruleset = build(rules, those, access)
     assert explain(ruleset, request).decision == decide(ruleset, request)
 
 
+@patient
 @given(device_rules(), requests)
 def test_a_device_that_reports_gets_an_answer(rules, request):
     complete = next(completions(request.device))
@@ -204,6 +212,7 @@ def test_a_device_that_reports_gets_an_answer(rules, request):
     assert decide(build(rules, access=[access_rule("Default", ALLOW)]), asked).effect is not None
 
 
+@patient
 @given(device_rules(), requests)
 def test_an_answer_that_did_not_wait_stays_whatever_is_reported(rules, request):
     ruleset = build(rules, access=[access_rule("Default", ALLOW)])

@@ -69,6 +69,7 @@ def test_a_hidden_address_helps_nobody():
         ({"device_models": ("iPhone",), "device_types": ("iPhone",)}, None),
         ({"device_types": ("iPad",), "device_models": ("iPhone",)}, False),
         ({"device_models": ("iPhone",), "device_operating_systems": ("iOS",)}, None),
+        ({"device_models": ("iPhone",), "not_device_user_agents": ("Apple",)}, False),
         ({"device_types": ("iPhone",)}, True),
     ],
 )

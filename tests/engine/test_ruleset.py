@@ -14,6 +14,7 @@ from tests.support.engine import (
     device_rule,
     organization,
     override,
+    patient,
     user,
 )
 
@@ -227,6 +228,7 @@ def _logins(one):
     return {login.lower() for login in (one.name, one.email, *one.aliases) if login}
 
 
+@patient
 @given(st.lists(_changes, max_size=25))
 def test_applying_changes_equals_building_from_scratch(drawn):
     tables = {kind: {} for kind in Kind}

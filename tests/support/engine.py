@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from gatepost.engine import AccessRequest, DeviceProperties
@@ -97,6 +98,9 @@ def request(**changed) -> AccessRequest:
 
 
 DEFAULT_ACCESS = access_rule("Default", ALLOW)
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For `@given`: brute force takes its time on a busy machine, and time is not what is tested."""
 
 # Two letters and two lengths are enough for every relation between prefixes: equal, longer, shorter, other, other case.
 WORDS = ("a", "b", "aa", "ab", "ba", "bb", "A", "aB", "Bb")
