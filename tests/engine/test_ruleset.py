@@ -177,6 +177,15 @@ def test_a_login_that_moves_from_one_user_to_another():
     assert moved.apply(change(3, Kind.USER, ("alice-id",))).find_user("sales@example.com") is not None
 
 
+def test_two_deleted_users_with_one_login():
+    gone = [user(one, state=EntityState.DELETED) for one in ("first-id", "second-id")]
+    rules = RuleSet.build(organization(), users=gone)
+    assert ids(rules.find_user("alice")) == "first-id"
+    without = rules.apply(change(1, Kind.USER, ("first-id",)))
+    assert ids(without.find_user("alice")) == "second-id"
+    assert without.apply(change(2, Kind.USER, ("second-id",))).find_user("alice") is None
+
+
 _users = st.builds(
     user,
     user_id=st.sampled_from(["u1", "u2", "u3"]),
