@@ -13,14 +13,18 @@ _MOST_REMEMBERED = 10_000
 
 
 class Clients:
-    """Addresses by (peer, X-Forwarded-For), remembered, because a proxy says the same again and again."""
+    """Clients by (peer, X-Forwarded-For), remembered, because a proxy says the same again and again."""
 
     def __init__(self, trusted_proxies: tuple[IPv4Network | IPv6Network, ...]) -> None:
         self._trusted = trusted_proxies
-        self._remembered: dict[tuple[str, bytes | None], IPv4Address | IPv6Address | None] = {}
+        self._remembered: dict[tuple[str, bytes | None], tuple[IPv4Address | IPv6Address | None, bytes]] = {}
 
-    def address(self, peer: str, forwarded_for: bytes | None) -> IPv4Address | IPv6Address | None:
-        """The client's address; None when the peer has none (a Unix socket)."""
+    def client(self, peer: str, forwarded_for: bytes | None) -> tuple[IPv4Address | IPv6Address | None, bytes]:
+        """The client's address, and the header line that tells it to the mail server.
+
+        None and no line where it cannot be known: a peer without an address (a Unix socket), or a trusted proxy that
+        says something unreadable.
+        """
         key = (peer, forwarded_for)
         try:
             return self._remembered[key]
@@ -28,5 +32,6 @@ class Clients:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             address = client_address(peer.partition("%")[0] or None, forwarded_for, self._trusted)
-            self._remembered[key] = address
-            return address
+            line = b"" if address is None else f"X-Forwarded-For: {address}\r\n".encode()
+            remembered = self._remembered[key] = (address, line)
+            return remembered

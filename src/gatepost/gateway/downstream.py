@@ -15,15 +15,11 @@ from typing import IO, TYPE_CHECKING
 import httptools
 
 from gatepost.gateway.exchange import Exchange
-from gatepost.gateway.forwarding import KNOWN_HEADERS, Head
+from gatepost.gateway.reading import LOOK_AT, Reading, StopReading
 
 if TYPE_CHECKING:
     from gatepost.gateway.workings import Workings
 
-_MOST_HEAD = 32_768  # bytes: Kerberos tickets make heads of 16 KiB; nginx's large_client_header_buffers allow 32
-_LOOK_AT = 65_536  # bytes of a body that are waited for before it is looked at
-_MOST_WHOLE = 1_048_576  # bytes of a body that must be whole to be looked at (Settings with out-of-office texts)
-_MOST_BODY = 157_286_400  # 150 MiB: Exchange Online's limit for a message, the largest in the field
 _IDLE_SECONDS = 90.0  # more than nginx's keep-alive to us (60), so that it closes first
 _HEAD_SECONDS = 30.0  # from the first byte to the last of a head
 _BODY_SECONDS = 60.0  # without a further byte of a body
@@ -32,85 +28,6 @@ _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus} | {
     449: b"Retry after sending a PROVISION command",
     451: b"Redirect",
 }
-_SINGLE = frozenset(  # two of one of these could mean one thing here and another at the mail server
-    {b"authorization", b"host", b"content-type", b"user-agent", b"ms-asprotocolversion", b"x-ms-policykey"}
-)
-
-
-class _NotNowError(Exception):
-    """Raised inside a parser callback to stop reading: the reason is in the connection's state."""
-
-
-class _Reading:
-    """A request as far as it has been read; gone when its exchange has it, because a parked one should weigh little."""
-
-    __slots__ = (
-        "body",
-        "chunked",
-        "head_size",
-        "headers",
-        "length",
-        "lines",
-        "method",
-        "received",
-        "size",
-        "spool",
-        "url",
-    )
-
-    def __init__(self) -> None:
-        self.method = b""
-        self.url = b""
-        self.headers: dict[bytes, bytes] = {}
-        self.lines: list[bytes] = []
-        self.received = 0  # bytes since it began
-        self.head_size = 0
-        self.length: int | None = None
-        self.chunked = False
-        self.body: list[bytes] = []
-        self.size = 0
-        self.spool: IO[bytes] | None = None
-
-    @property
-    def wanted_whole(self) -> bool:
-        """Small enough to wait for all of it: Provision and Settings are decoded, and both are small."""
-        return self.size <= _LOOK_AT or (self.length or 0) <= _MOST_WHOLE
-
-    def add(self, name: bytes, value: bytes) -> int | None:
-        """Take a header; the HTTP status to refuse with, if it may not be."""
-        if self.received > _MOST_HEAD:  # more than a head may have: some of it may be a body's
-            self.head_size += len(name) + len(value) + 4
-            if self.head_size > _MOST_HEAD:
-                return 431
-        known = KNOWN_HEADERS.get(name) or KNOWN_HEADERS.get(name.lower())
-        if known is None:
-            return None
-        if known.read:
-            before = self.headers.get(known.key)
-            if before is not None:
-                if known.key in _SINGLE:
-                    return 400
-                value = before + b", " + value
-            self.headers[known.key] = value
-        if known.line is not None:
-            self.lines.append(b"%s%s\r\n" % (known.line, value))
-        return None
-
-    def frame(self) -> int | None:
-        """Learn how long the body is; the HTTP status to refuse with, if that may not be."""
-        encoding = self.headers.get(b"transfer-encoding")
-        if encoding is not None:
-            self.chunked = True
-            if encoding.strip().lower() != b"chunked":
-                return 501
-        length = self.headers.get(b"content-length")
-        self.length = 0 if length is None else int(length)
-        return 413 if self.length > _MOST_BODY else None
-
-    def head(self) -> Head:
-        """What the exchange gets."""
-        length = self.size if self.chunked else self.length or 0
-        return Head(self.method, self.url, self.headers, self.lines, length)
 
 
 class Downstream(asyncio.Protocol):
@@ -141,7 +58,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = 0.0
         self._exchange: Exchange | None = None
         self._parser: httptools.HttpRequestParser | None = None
-        self._reading: _Reading | None = None
+        self._reading: Reading | None = None
         self._paused = False
         self._discard = False
         self._keep_alive = True
@@ -172,24 +89,21 @@ class Downstream(asyncio.Protocol):
         """Read some of a request."""
         if self.closing:
             return
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = httptools.HttpRequestParser(self)
+        parser, reading = self._parser, self._reading
+        if parser is None or reading is None:
+            reading = self._reading = Reading(self)
+            parser = self._parser = httptools.HttpRequestParser(reading)
             self.deadline = self._workings.clock.now + _HEAD_SECONDS
-        if self._reading is None:
-            self._reading = _Reading()
-        self._reading.received += len(data)
+        reading.received += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # refused when its head was read
             self.closing = True
         except httptools.HttpParserError:
             if not self.closing:
-                self._refuse(400)
+                self.refuse(400)
         if self.complete:
-            self._parser = None
-            if self._exchange is not None:
-                self._reading = None
+            self._parser = self._reading = None
 
     def pause_writing(self) -> None:
         """The phone reads slower than the mail server answers."""
@@ -201,69 +115,69 @@ class Downstream(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.downstream_writable(writable=True)
 
-    # -- the parser's side
+    # -- the reading's side
 
-    def on_message_begin(self) -> None:
-        """A request begins; one that does not wait for the answer to the one before ends the connection after that."""
+    def request_begins(self) -> None:
+        """One that does not wait for the answer to the one before ends the connection after that."""
         if self._exchange is not None or self._discard:
             self.closing = True
-            raise _NotNowError
+            raise StopReading
         self.complete = False
 
-    def on_url(self, url: bytes) -> None:
-        """Some of the request target."""
-        reading = self._now_reading()
-        reading.url += url
-        if len(reading.url) > _MOST_HEAD:
-            self._refuse(414)
-            raise _NotNowError
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        status = self._now_reading().add(name, value)
-        if status is not None:
-            self._refuse(status)
-            raise _NotNowError
-
-    def on_headers_complete(self) -> None:
-        """The head is whole."""
-        parser, reading = self._parser, self._now_reading()
+    def head_read(self) -> bytes:
+        """A head is whole; answers the request's method."""
+        parser = self._parser
         assert parser is not None
-        reading.method = parser.get_method()
         self._keep_alive = parser.should_keep_alive()
         self._version_1_1 = parser.get_http_version() == "1.1"
-        status = 400 if parser.should_upgrade() else reading.frame()  # h2c, CONNECT: would carry what is not looked at
-        if status is not None:
-            self._refuse(status)
-            raise _NotNowError
-        if b"expect" in reading.headers and self._version_1_1:
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if parser.should_upgrade():  # h2c and CONNECT would carry what is not looked at
+            self.refuse(400)
+            raise StopReading
         self.deadline = self._workings.clock.now + _BODY_SECONDS
+        method: bytes = parser.get_method()
+        return method
 
-    def on_body(self, data: bytes) -> None:
-        """Some of a body."""
+    def go_on(self) -> None:
+        """The phone waits to be told that it may send the body."""
+        if self._version_1_1:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def takes_body(self, data: bytes) -> bool:
+        """False when the exchange has it, or nobody wants it any more."""
         if self._discard:
-            return
+            return False
         if self._exchange is not None:
             self._exchange.request_body(data)
-            return
-        reading = self._now_reading()
-        reading.size += len(data)
+            return False
         self.deadline = self._workings.clock.now + _BODY_SECONDS
-        if reading.chunked:
-            self._spool(reading, data)
-        else:
-            reading.body.append(data)
-            if not reading.wanted_whole:
-                self._begin()
+        return True
 
-    def on_message_complete(self) -> None:
-        """The request is whole."""
+    def make_spool(self) -> IO[bytes]:
+        """A place for a body whose length is not known yet."""
+        return tempfile.SpooledTemporaryFile(max_size=LOOK_AT)
+
+    def request_complete(self, reading: Reading) -> None:
+        """All of the request is here."""
         self.complete = True
         if self._discard:
             self._next()
         elif self._exchange is None:
-            self._begin()
+            self.begin(reading)
+
+    def begin(self, reading: Reading) -> None:
+        """Enough of the request is here to be looked at."""
+        body = reading.body
+        first = body[0] if len(body) == 1 else b"".join(body)
+        self._exchange = exchange = Exchange(self._workings, self, reading.head(), first, reading.spool)
+        reading.body, reading.spool = [], None
+        exchange.start()
+
+    def refuse(self, status: int) -> None:
+        """Not even HTTP, or too much of it: answer, unless an answer is under way, and close."""
+        self.closing = True
+        self._keep_alive = False
+        if self._exchange is None and not self._discard:
+            self.reply(status)
 
     # -- the exchange's side
 
@@ -332,7 +246,7 @@ class Downstream(asyncio.Protocol):
         if exchange is not None:
             exchange.expire()
         elif self._parser is not None and not self._discard:
-            self._refuse(408)
+            self.refuse(408)
         else:
             self.abort()
 
@@ -348,37 +262,12 @@ class Downstream(asyncio.Protocol):
 
     # -- inside
 
-    def _now_reading(self) -> _Reading:
-        reading = self._reading
-        if reading is None:  # a request right behind the one before, in the same bytes
-            reading = self._reading = _Reading()
-        return reading
-
-    def _begin(self) -> None:
-        reading = self._now_reading()
-        exchange = Exchange(self._workings, self, reading.head(), b"".join(reading.body), reading.spool)
-        self._exchange, self._reading = exchange, None
-        exchange.start()
-
     def _next(self) -> None:
-        if not self.keeps_alive:
+        if not self._keep_alive or self.closing:
             if self.transport is not None:
                 self.transport.close()
             return
         self._discard = False
         self.deadline = self._workings.clock.now + _IDLE_SECONDS
-        self.pause_reading(paused=False)
-
-    def _refuse(self, status: int) -> None:
-        self.closing = True
-        self._keep_alive = False
-        if self._exchange is None and not self._discard:
-            self.reply(status)
-
-    def _spool(self, reading: _Reading, data: bytes) -> None:
-        if reading.size > _MOST_BODY:
-            self._refuse(413)
-            raise _NotNowError
-        if reading.spool is None:
-            reading.spool = tempfile.SpooledTemporaryFile(max_size=_LOOK_AT)  # noqa: SIM115 - closed by the exchange
-        reading.spool.write(data)
+        if self._paused:
+            self.pause_reading(paused=False)

@@ -90,13 +90,15 @@ class Exchange(Relay):
             self._reply(404)
             return
         authorization = headers.get(b"authorization")
-        credentials = None if authorization is None else basic_auth.parse(authorization)
-        if authorization is None or credentials is None:
+        login = None if authorization is None else basic_auth.login(authorization)
+        if authorization is None or login is None:
             self._unauthorized()
             return
         self._authorization = authorization
         workings = self._workings
-        self._ip_address = workings.clients.address(self._downstream.peer, headers.get(b"x-forwarded-for"))
+        self._ip_address, self._forwarded_for = workings.clients.client(
+            self._downstream.peer, headers.get(b"x-forwarded-for")
+        )
         if head.method == b"OPTIONS":
             self._forward()
             return
@@ -122,7 +124,7 @@ class Exchange(Relay):
             return
         agent = headers.get(b"user-agent")
         self._http_user_agent = None if agent is None else agent.decode("latin-1").strip() or None
-        self.identity = identity = workings.identifier.identify(credentials.login)
+        self.identity = identity = workings.identifier.identify(login)
         if identity is not None:
             self._state = workings.devices.get(identity.user_id, prepared.eas.device_id)
         self._consider()

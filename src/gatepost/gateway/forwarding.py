@@ -12,7 +12,6 @@ from gatepost.wire.wbxml import ROOT_LENGTH, Element, WbxmlError, encode, root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from ipaddress import IPv4Address, IPv6Address
 
     from gatepost.gateway.configuration import UpstreamAddress
 
@@ -43,25 +42,19 @@ _READ = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownHeader:
-    """A header that is read or passed on: the key to read it by, and the beginning of the line that passes it on."""
-
-    key: bytes
-    read: bool
-    line: bytes | None
-
-
-def _known() -> dict[bytes, KnownHeader]:
-    table = {}
+def _known() -> dict[bytes, tuple[bytes | None, bytes | None]]:
+    table: dict[bytes, tuple[bytes | None, bytes | None]] = {}
     for name in {*_PASSED, *_READ}:
-        known = KnownHeader(name.lower(), name in _READ, name + b": " if name in _PASSED else None)
+        known = (name.lower() if name in _READ else None, name + b": " if name in _PASSED else None)
         table[name] = table[name.lower()] = known
     return table
 
 
 KNOWN_HEADERS = _known()
-"""By name, in lower case and in the usual spelling: the second look, in lower case, is for the others."""
+"""The key to read a header by, and the beginning of the line that passes it on, either of them None.
+
+By name, in lower case and in the usual spelling: the second look, in lower case, is for the others.
+"""
 
 _WBXML = b"application/vnd.ms-sync.wbxml"
 _MAIL = b"message/rfc822"
@@ -163,20 +156,14 @@ def content_type(eas: EasRequest, headers: dict[bytes, bytes], body: bytes, *, e
     return _WBXML
 
 
-def head(start: bytes, head: Head, body_type: bytes | None, address: IPv4Address | IPv6Address | None) -> bytes:
+def head(start: bytes, head: Head, body_type: bytes | None, forwarded_for: bytes) -> bytes:
     """A whole head; the length is always said, because not every server knows chunks."""
-    lines = [start, *head.lines]
-    if address is not None:
-        lines.append(b"X-Forwarded-For: %s\r\n" % _text(address))
     host = head.headers.get(b"host")
-    if host is not None:
-        lines.append(b"X-Forwarded-Host: %s\r\n" % host)
-    if body_type is not None:
-        lines.append(b"Content-Type: %s\r\n" % body_type)
-    lines.append(b"Content-Length: %d\r\n\r\n" % head.length)
-    return b"".join(lines)
-
-
-@lru_cache(maxsize=8192)
-def _text(address: IPv4Address | IPv6Address) -> bytes:
-    return str(address).encode()
+    return b"%s%s%s%s%sContent-Length: %d\r\n\r\n" % (
+        start,
+        b"".join(head.lines),
+        forwarded_for,
+        b"" if host is None else b"X-Forwarded-Host: %s\r\n" % host,
+        b"" if body_type is None else b"Content-Type: %s\r\n" % body_type,
+        head.length,
+    )

@@ -41,6 +41,7 @@ class Relay:
         "_connection",
         "_downstream",
         "_eas",
+        "_forwarded_for",
         "_head",
         "_ip_address",
         "_long",
@@ -70,6 +71,7 @@ class Relay:
         self._long = False
         self._repeatable = True
         self._ip_address: IPv4Address | IPv6Address | None = None
+        self._forwarded_for = b""
         self._body_type: bytes | None = None
         self._connection: UpstreamConnection | None = None
         self._answer: Answer | None = None
@@ -136,7 +138,7 @@ class Relay:
         head = self._head
         assert head is not None
         self._connection = connection
-        data = forwarding.head(self._start, head, self._body_type, self._ip_address) + self._body
+        data = forwarding.head(self._start, head, self._body_type, self._forwarded_for) + self._body
         if not (connection.reused and self._repeatable and self._downstream.complete):
             self._lighten()  # not needed again
         connection.send(self, data)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from gatepost.gateway.configuration import GatewayConfiguration
 
 _CONNECT_SECONDS = 5.0  # the mail server is near; nginx's and Envoy's habit for connect timeouts too
-_PROBATION_SECONDS = 0.2  # SOGo's close follows its answer within milliseconds
+_PROBATION_SECONDS = 1.2  # more than one sweep, so that it was idle for a while: SOGo closes within milliseconds
 _IDLE_SECONDS = 30.0  # less than the keep-alive of IIS (120), nginx (75) and most others
-_SAFE_IDLE_SECONDS = 2.0  # Apache's default keep-alive is 5: this is young enough for what must not be repeated
+_SAFE_IDLE_SECONDS = 2.0  # (and one sweep) Apache's default keep-alive is 5: young enough for what must not be repeated
 _MOST_IDLE = 256
 _MOST_CONNECTING = 64  # at a time: phones that all come back at once neither flood the mail server nor our memory
 _MOST_HEAD = 65_536  # bytes of an answer's head: twice what common servers allow
@@ -176,8 +176,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser met a header."""
-        meaning = _MEANINGS.get(name) or _MEANINGS.get(name.lower())
-        if meaning is None:
+        meaning = _MEANINGS.get(name) or _MEANINGS.get(name.lower(), _PASS)
+        if meaning == _PASS:
             self._headers.append(b"%s: %s\r\n" % (name, value))
         elif meaning == _LENGTH:
             self._length = value
@@ -237,7 +237,7 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 _NONE: list[bytes] = []  # never added to: on_message_begin makes a new one
-_LENGTH, _ENCODING, _HOP = 1, 2, 3
+_PASS, _LENGTH, _ENCODING, _HOP = 1, 2, 3, 4
 # This connection's business, and not the phone's; in the usual spelling too, to save most second looks.
 _MEANINGS = {
     b"content-length": _LENGTH,
@@ -252,6 +252,11 @@ _MEANINGS = {
     b"te": _HOP,
     b"trailer": _HOP,
     b"upgrade": _HOP,
+    b"Content-Type": _PASS,
+    b"Date": _PASS,
+    b"Server": _PASS,
+    b"Cache-Control": _PASS,
+    b"MS-Server-ActiveSync": _PASS,
 }
 
 
@@ -266,6 +271,7 @@ class Upstream:
         self._waiting: deque[Waiter] = deque()
         self._connecting = 0
         self._keeps_alive = False
+        self._now = time.monotonic()  # as of the last sweep
         self.connects = 0
 
     def __len__(self) -> int:
@@ -277,9 +283,8 @@ class Upstream:
         idle = self._idle
         if not idle or not self._keeps_alive:
             return None
-        now = time.monotonic()
         connection = idle[-1]  # the most recently used: the others may grow old and go
-        if now - connection.idle_since > (_IDLE_SECONDS if repeatable else _SAFE_IDLE_SECONDS):
+        if self._now - connection.idle_since > (_IDLE_SECONDS if repeatable else _SAFE_IDLE_SECONDS):
             return None
         idle.pop()
         if connection.transport is None or connection.transport.is_closing():
@@ -336,7 +341,7 @@ class Upstream:
         if not keep or transport.is_closing() or len(self._idle) >= _MOST_IDLE:
             transport.close()
             return
-        connection.idle_since = time.monotonic()
+        connection.idle_since = self._now
         self._idle.append(connection)
 
     def lost(self, connection: UpstreamConnection) -> None:
@@ -344,14 +349,14 @@ class Upstream:
         self._open.discard(connection)
         if connection.receiver is None and connection in self._idle:
             self._idle.remove(connection)
-            if time.monotonic() - connection.idle_since < _PROBATION_SECONDS:
+            if self._now == connection.idle_since:
                 self._keeps_alive = False  # closed right after an answer without a word: reuse would be a gamble
 
     def sweep(self) -> None:
         """Called about every second: close what was idle too long, and learn whether the server keeps connections."""
-        now = time.monotonic()
-        if not self._keeps_alive:
-            self._keeps_alive = any(now - connection.idle_since > _PROBATION_SECONDS for connection in self._idle)
+        self._now = now = time.monotonic()
+        if not self._keeps_alive and self._idle:
+            self._keeps_alive = now - self._idle[0].idle_since > _PROBATION_SECONDS
         while self._idle and now - self._idle[0].idle_since > _IDLE_SECONDS:
             connection = self._idle.popleft()
             if connection.transport is not None:

@@ -26,6 +26,20 @@ def parse(header: bytes) -> Credentials | None:
     The bytes are UTF-8, or Latin-1 where they are not (Outlook for desktops). A login is not empty and has no control
     character in it, a password has no control character.
     """
+    text = _text(header)
+    if text is None:
+        return None
+    login, _, password = text.partition(":")
+    return Credentials(login, password)
+
+
+def login(header: bytes) -> str | None:
+    """The login alone, as `parse` reads it, for whoever does not want to hold the password."""
+    text = _text(header)
+    return None if text is None else text.partition(":")[0]
+
+
+def _text(header: bytes) -> str | None:
     if len(header) > HEADER_LIMIT:
         return None
     scheme, _, token = header.strip().partition(b" ")
@@ -39,16 +53,10 @@ def parse(header: bytes) -> Credentials | None:
         text = raw.decode()
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    login, colon, password = text.partition(":")
-    if not colon or not login.strip() or _has_control_character(text):
-        return None
-    return Credentials(login, password)
+    login, colon, _ = text.partition(":")
+    return text if colon and login.strip() and _CONTROL.search(text) is None else None
 
 
 def render(credentials: Credentials) -> bytes:
     """The header's value for `credentials`, in UTF-8."""
     return b"Basic " + binascii.b2a_base64(f"{credentials.login}:{credentials.password}".encode(), newline=False)
-
-
-def _has_control_character(text: str) -> bool:
-    return _CONTROL.search(text) is not None

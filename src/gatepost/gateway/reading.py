@@ -1,0 +1,139 @@
+"""A request as far as it has been read.
+
+This is what the parser talks to: header by header, straight into the forms in which they are read and passed on. It is
+gone when its exchange has begun, because a parked request should weigh little.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING
+
+from gatepost.gateway.forwarding import KNOWN_HEADERS, Head
+
+if TYPE_CHECKING:
+    from gatepost.gateway.downstream import Downstream
+
+MOST_HEAD = 32_768  # bytes: Kerberos tickets make heads of 16 KiB; nginx's large_client_header_buffers allow 32
+LOOK_AT = 65_536  # bytes of a body that are waited for before it is looked at
+MOST_BODY = 157_286_400  # 150 MiB: Exchange Online's limit for a message, the largest in the field
+_MOST_WHOLE = 1_048_576  # bytes of a body that must be whole to be looked at (Settings with out-of-office texts)
+
+_SINGLE = frozenset(  # two of one of these could mean one thing here and another at the mail server
+    {b"authorization", b"host", b"content-type", b"user-agent", b"ms-asprotocolversion", b"x-ms-policykey"}
+)
+
+
+class StopReading(Exception):  # noqa: N818 - no error: raised in a callback to stop the parser, the connection knows why
+    """What follows is not looked at."""
+
+
+class Reading:
+    """The parser's callbacks; what concerns the connection goes on to `Downstream`."""
+
+    __slots__ = (
+        "_downstream",
+        "body",
+        "chunked",
+        "head_size",
+        "headers",
+        "length",
+        "lines",
+        "method",
+        "received",
+        "size",
+        "spool",
+        "url",
+    )
+
+    def __init__(self, downstream: Downstream) -> None:
+        self._downstream = downstream
+        self.received = 0  # bytes since it began
+        self._clear()
+
+    def _clear(self) -> None:
+        self.method = b""
+        self.url = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.lines: list[bytes] = []
+        self.head_size = 0
+        self.length = 0
+        self.chunked = False
+        self.body: list[bytes] = []
+        self.size = 0
+        self.spool: IO[bytes] | None = None
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._downstream.request_begins()
+        if self.url:  # right behind the one before, in the same bytes
+            self._clear()
+
+    def on_url(self, url: bytes) -> None:
+        """Some of the request target."""
+        self.url += url
+        if len(self.url) > MOST_HEAD:
+            self._refuse(414)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        if self.received > MOST_HEAD:  # more than a head may have: some of it may be a body's
+            self.head_size += len(name) + len(value) + 4
+            if self.head_size > MOST_HEAD:
+                self._refuse(431)
+        known = KNOWN_HEADERS.get(name) or KNOWN_HEADERS.get(name.lower())
+        if known is None:
+            return
+        key, line = known
+        if key is not None:
+            headers = self.headers
+            if key in headers:
+                if key in _SINGLE:
+                    self._refuse(400)
+                value = headers[key] + b", " + value
+            headers[key] = value
+        if line is not None:
+            self.lines.append(b"%s%s\r\n" % (line, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: how long is the body?"""
+        self.method = self._downstream.head_read()
+        headers = self.headers
+        encoding = headers.get(b"transfer-encoding")
+        if encoding is not None:
+            self.chunked = True
+            if encoding.strip().lower() != b"chunked":
+                self._refuse(501)
+        length = headers.get(b"content-length")
+        self.length = 0 if length is None else int(length)
+        if self.length > MOST_BODY:
+            self._refuse(413)
+        if b"expect" in headers:
+            self._downstream.go_on()
+
+    def on_body(self, data: bytes) -> None:
+        """Some of a body."""
+        if not self._downstream.takes_body(data):
+            return
+        self.size += len(data)
+        if self.size > MOST_BODY:
+            self._refuse(413)
+        if self.chunked:
+            self.spool = self.spool or self._downstream.make_spool()
+            self.spool.write(data)
+        else:
+            self.body.append(data)
+            # Provision and Settings are decoded, so all of them must be here; both are small.
+            if self.size > LOOK_AT and self.length > _MOST_WHOLE:
+                self._downstream.begin(self)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._downstream.request_complete(self)
+
+    def head(self) -> Head:
+        """What the exchange gets."""
+        return Head(self.method, self.url, self.headers, self.lines, self.size if self.chunked else self.length)
+
+    def _refuse(self, status: int) -> None:
+        self._downstream.refuse(status)
+        raise StopReading
