@@ -1,9 +1,11 @@
 """Mail servers as they are: they close without a word, break off, redirect, and know no chunks."""
 
 import asyncio
+import ssl
 
 import pytest
 from tests.support.gateway import MailServer, http, rig, run
+from tests.support.tls import make_certificates
 
 from gatepost.gateway import upstream as module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
@@ -182,6 +184,34 @@ def test_idle_connections_are_closed(tmp_path, monkeypatch):
             await r.until(lambda: len(r.gateway._workings.upstream) == 0)
 
     run(story())
+
+
+def _server_context(certificates):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    return context
+
+
+def test_a_server_with_tls_is_verified(tmp_path):
+    certificates = make_certificates(tmp_path)
+    trusting = ssl.create_default_context(cafile=certificates.authority)
+
+    async def story(context, statuses):
+        async with rig(tmp_path, tls=_server_context(certificates), ssl_context=context) as r:
+            phone = await r.phone()
+            for status in statuses:
+                assert (await phone.post("FolderSync")).status == status
+            phone.send("Ping")
+            if statuses[0] == 200:
+                await r.until(lambda: r.mail.parked == 1)
+                r.override("DENY")
+                assert (await phone.answer()).status == 200
+                await r.until(lambda: r.mail.parked == 0)
+            assert len(r.mail.received) == (0 if statuses[0] != 200 else 3)
+
+    run(story(trusting, (200, 200)))
+    (tmp_path / "gatepost.db").unlink()
+    run(story(ssl.create_default_context(), (503, 503)))
 
 
 def test_ask_raises_its_own_error_when_the_server_closes():

@@ -28,6 +28,7 @@ from gatepost.store.database import Store
 from gatepost.wire.wbxml import Element, encode
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
 ALICE = "alice@example.com"
@@ -112,9 +113,9 @@ class MailServer:
     _server: asyncio.Server | None = None
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:
         assert self._server is not None
@@ -280,6 +281,7 @@ async def rig(
     directory: Directory = Directory.OPEN,
     mail: MailServer | None = None,
     upstream: str | None = None,
+    tls: ssl.SSLContext | None = None,
     **configuration: Any,
 ) -> AsyncIterator[Rig]:
     """A running gateway with one organization, `example.com`."""
@@ -287,7 +289,7 @@ async def rig(
     context = Context(store, lambda: datetime.now(UTC), "test")
     organization_id = organizations.create(context, alias="example", domains=["example.com"], directory=directory)
     mail = mail or MailServer()
-    await mail.start()
+    await mail.start(tls)
     gateway = Gateway(
         GatewayConfiguration("127.0.0.1", 0, upstream_address(upstream or mail.url), **configuration),
         store,
