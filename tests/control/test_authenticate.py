@@ -211,6 +211,15 @@ def signed_without(name):
     return SignedRequest("POST", "/", found, BODY)
 
 
+def test_a_request_without_a_host_is_refused():
+    request = signed_without("host")
+    headless = SignedRequest("POST", "/", tuple(one for one in request.headers if one[0] != "host"), BODY)
+    assert refused(headless) == (
+        "InvalidSignatureException",
+        "'Host' must be a 'SignedHeader' in the AWS Authorization.",
+    )
+
+
 def test_a_second_target_is_refused():
     request = signed()
     doubled = (("x-amz-target", "WorkMailService.DeleteOrganization"), *request.headers)

@@ -171,6 +171,13 @@ def test_ipv6_is_wider_than_workmail():
     check("GetAccessControlEffect", {**ask, "IpAddress": "2001:0db8:0000:0000:0000:ffff:192.168.100.100"})
 
 
+@pytest.mark.parametrize("name", ["alic\u00e9", "a\u0663", "alice\n", "a b", "a@b"])
+def test_words_and_digits_are_ascii_and_patterns_match_as_a_whole(name):
+    user = {**ORGANIZATION, "DisplayName": "Alic\u00e9"}
+    check("CreateUser", {**user, "Name": "al-ice_1.x@example.com"})
+    assert "at 'name' failed to satisfy constraint" in refused("CreateUser", {**user, "Name": name})
+
+
 def test_no_text_holds_a_nul():
     rule = {**ORGANIZATION, "Effect": "DENY"}
     assert "at 'name'" in refused("CreateMobileDeviceAccessRule", {**rule, "Name": "a\0b"})
