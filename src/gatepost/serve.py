@@ -172,21 +172,26 @@ def run(server: Server) -> None:
         server.close()
 
 
-async def until_told_to_stop() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process the ordinary way."""
+def stop_signal() -> asyncio.Event:
+    """An event that the next SIGTERM or SIGINT sets; a second one ends the process the ordinary way."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
+
+    def told() -> None:
+        stop.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
     for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-    for number in signals:
-        loop.remove_signal_handler(number)
+        loop.add_signal_handler(number, told)
+    return stop
 
 
 async def _serve(server: Server) -> None:
+    stop = stop_signal()
     await server.start()
     try:
-        await until_told_to_stop()
+        await stop.wait()
     finally:
         await server.stop()
 

@@ -17,7 +17,7 @@ from gatepost.cli.opening import sealing_key, store_failures
 from gatepost.cli.screen import answers
 from gatepost.demo import story
 from gatepost.demo.mailbox import Mailbox
-from gatepost.serve import CannotListen, Role, Server, until_told_to_stop
+from gatepost.serve import CannotListen, Role, Server, stop_signal
 from gatepost.settings import Address, SettingsError
 from gatepost.telemetry import configure_logs
 
@@ -78,8 +78,9 @@ async def _play(folder: Path, *, once: bool) -> None:
         try:
             await _tell(server, made, mailbox)
             if not once:
+                stop = stop_signal()
                 answers().print(_commands(made, server.control_address))
-                await until_told_to_stop()
+                await stop.wait()
         finally:
             await server.stop()
     finally:
@@ -117,6 +118,7 @@ def _in_front_of(upstream: str, domains: list[str]) -> None:
 
 
 async def _front(server: Server, made: Initialised) -> None:
+    stop = stop_signal()
     await server.start()
     try:
         assert server.gateway_address is not None
@@ -128,7 +130,7 @@ async def _front(server: Server, made: Initialised) -> None:
         console.print(f"API          {endpoint(server.control_address)}  (organization {made.organization_id})")
         console.print(f"kept in      {made.config.parent}")
         console.print(_commands(made, server.control_address))
-        await until_told_to_stop()
+        await stop.wait()
     finally:
         await server.stop()
 
