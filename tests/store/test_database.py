@@ -261,22 +261,35 @@ def test_a_server_that_is_not_there_is_unavailable():
         Store.open("postgresql://postgres@127.0.0.1:1/none")
 
 
-def test_a_lock_that_does_not_come_is_unavailable(store_url, monkeypatch):
-    monkeypatch.setattr("gatepost.store.connections._WAIT_SECONDS", 1)
-    store = Store.open(store_url)
+def test_a_turn_that_does_not_come_is_unavailable(store, monkeypatch):
+    monkeypatch.setattr("gatepost.store.database.WAIT_SECONDS", 0.1)
 
     def begin():
         with store.begin():
             pass
 
-    with store.begin(), pytest.raises(StoreUnavailable, match=r"locked|lock timeout"):
+    with store.begin(), pytest.raises(StoreUnavailable, match="another change is taking too long"):
         begin()
     begin()
-    store.close()
+
+
+def test_a_lock_that_does_not_come_is_unavailable(store_url, monkeypatch):
+    monkeypatch.setattr("gatepost.store.connections.WAIT_SECONDS", 1)
+    store, other = Store.open(store_url), Store.open(store_url)
+
+    def begin():
+        with store.begin():
+            pass
+
+    with other.begin(), pytest.raises(StoreUnavailable, match=r"locked|lock timeout"):
+        begin()
+    begin()
+    for opened in (store, other):
+        opened.close()
 
 
 def test_a_pool_that_is_empty_is_unavailable(monkeypatch):
-    monkeypatch.setattr("gatepost.store.connections._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("gatepost.store.connections.WAIT_SECONDS", 0.1)
     store = Store.open("sqlite://", create=True)
 
     def read():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.store.nouns import (
     NOON,
@@ -64,6 +64,7 @@ def nouns(kind: Kind) -> st.SearchStrategy:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(data=st.data())
 def test_what_is_written_comes_back_equal(kind, data):
     noun = data.draw(nouns(kind))

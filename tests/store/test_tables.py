@@ -68,7 +68,9 @@ def test_upsert_replaces_every_column_but_the_key(store):
     assert [dict(row) for row in found] == [rows[0], changed]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_any_text_comes_back(store, text):
     rule = a_rule(name=text, description=text)

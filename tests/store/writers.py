@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from tests.store.nouns import ORGANIZATION, a_rule, a_user, an_override
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from gatepost.model import Change, Noun
 
+PAUSE = 0.002  # between two transactions: SQLite's lock knows no queue, and without it other processes would starve
 SPAWN = multiprocessing.get_context("spawn")  # a forked child would share the parent's connections
 
 
@@ -44,6 +46,7 @@ def race(url: str, name: str, transactions: int, threads: int) -> None:
     def run(thread: int) -> None:
         for number in range(transactions):
             write(store, f"{name}-{thread}", number)
+            time.sleep(PAUSE)
 
     running = [threading.Thread(target=run, args=(thread,)) for thread in range(threads)]
     for thread in running:
@@ -61,6 +64,7 @@ def write_for_ever(url: str, name: str, written: Any) -> None:
         write(store, name, number)
         number += 1
         written.value = number
+        time.sleep(PAUSE)
 
 
 def replay(changes: list[Change]) -> set[Noun]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WRITE = "gatepost_write"  # execution option of a connection: this transaction will write
 MEMORY = "gatepost_memory"  # execution option of an engine: the one connection is the database
 
-_WAIT_SECONDS = 5  # for a lock, a connection or a free place in the pool: an API client still waits, a person too
+WAIT_SECONDS = 5  # for a lock, a connection or a free place in the pool: an API client still waits, a person too
 _STATEMENT_SECONDS = 30  # loading everything is the longest statement, and takes seconds at a million rows
 _SQLITE_POOL = {"pool_size": 5, "max_overflow": 35}  # a thread pool has up to 40 threads; a connection is a file handle
 _POSTGRESQL_POOL = {"pool_size": 5, "max_overflow": 5}  # many gateways share a server that allows 100 by default
@@ -86,7 +86,7 @@ def _sqlite(url: URL) -> Engine:
 
     def open_connection() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            target, uri=path is not None, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            target, uri=path is not None, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -99,7 +99,7 @@ def _sqlite(url: URL) -> Engine:
         "sqlite://",
         creator=open_connection,
         poolclass=QueuePool,
-        pool_timeout=_WAIT_SECONDS,
+        pool_timeout=WAIT_SECONDS,
         execution_options={MEMORY: path is None},
         **pool,
     )
@@ -115,7 +115,7 @@ def _sqlite(url: URL) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     defaults = {
-        "connect_timeout": _WAIT_SECONDS,
+        "connect_timeout": WAIT_SECONDS,
         "application_name": "gatepost",
         # a server that vanished without a word is noticed within ten seconds, also while only waiting for it
         "keepalives_idle": 5,
@@ -126,7 +126,7 @@ def _postgresql(url: URL) -> Engine:
     engine = create_engine(
         url,
         pool_pre_ping=True,
-        pool_timeout=_WAIT_SECONDS,
+        pool_timeout=WAIT_SECONDS,
         connect_args={name: value for name, value in defaults.items() if name not in url.query},
         **_POSTGRESQL_POOL,
     )
@@ -136,7 +136,7 @@ def _postgresql(url: URL) -> Engine:
         # not as startup options, which PgBouncer refuses
         connection.autocommit = True
         connection.execute(
-            f"SET lock_timeout = '{_WAIT_SECONDS}s'; SET statement_timeout = '{_STATEMENT_SECONDS}s'; "
+            f"SET lock_timeout = '{WAIT_SECONDS}s'; SET statement_timeout = '{_STATEMENT_SECONDS}s'; "
             f"SET idle_in_transaction_session_timeout = '{2 * _STATEMENT_SECONDS}s'"
         )
         connection.autocommit = False

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, select, update
 
 from gatepost.store import migrate
-from gatepost.store.connections import WRITE, connect, create_file, parse_url, sqlite_file
+from gatepost.store.connections import WAIT_SECONDS, WRITE, connect, create_file, parse_url, sqlite_file
 from gatepost.store.encoding import encode
 from gatepost.store.errors import StoreError, StoreNotReady, StoreUnavailable, UniqueViolation, translated
 from gatepost.store.schema import changes, revision_counter
@@ -139,6 +139,7 @@ class Store:
         self.epoch = epoch
         self.now = now
         self.committed = Signal()
+        self._turn = threading.Lock()
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, now: Callable[[], datetime] = _utc_now) -> Store:
@@ -186,7 +187,7 @@ class Store:
 
         Do not read from or begin on the same store inside: use the transaction.
         """
-        with translated(), self.engine.connect() as plain:
+        with translated(), self._my_turn(), self.engine.connect() as plain:
             connection = plain.execution_options(**{WRITE: True})
             if connection.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="READ COMMITTED")
@@ -198,3 +199,14 @@ class Store:
                 changed = transaction.write_changes()
         if changed:
             self.committed.send()
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        # Writers of one process queue here: SQLite lets the second one sleep for up to 100 ms at a time, and PostgreSQL's
+        # row lock would hold a connection of the pool for each.
+        if not self._turn.acquire(timeout=WAIT_SECONDS):
+            raise StoreUnavailable("another change is taking too long: try again later")
+        try:
+            yield
+        finally:
+            self._turn.release()
