@@ -14,8 +14,10 @@ NAMES = ("decisions", "gateway", "parked", "cut")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], default=list(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     names = parser.parse_args().names or list(NAMES)
+    if unknown := set(names) - set(NAMES):
+        parser.error(f"expected {', '.join(NAMES)}, got `{unknown.pop()}`")
     print(f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}", flush=True)
     # each in a process of its own: what one leaves behind in memory must not be measured by the next
     root = Path(__file__).parent.parent

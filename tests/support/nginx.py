@@ -61,14 +61,14 @@ class Nginx:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-def tls_front(*, port: int, certificate: Path, key: Path, upstream: str) -> str:
-    """The server block of TLS in front of a gateway, as an administrator would write it."""
+def front(*, port: int, upstream: str, certificate: Path | None = None, key: Path | None = None) -> str:
+    """The server block in front of a gateway, as an administrator would write it; TLS with a certificate, else plain."""
+    tls = f"ssl_certificate {certificate}; ssl_certificate_key {key};" if certificate else ""
     return f"""
   client_max_body_size 50m;
   server {{
-    listen 127.0.0.1:{port} ssl;
-    ssl_certificate {certificate};
-    ssl_certificate_key {key};
+    listen 127.0.0.1:{port} {"ssl" if certificate else ""};
+    {tls}
     location / {{
       proxy_pass {upstream};
       proxy_http_version 1.1;

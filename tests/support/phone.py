@@ -124,7 +124,7 @@ class Parked:
 class Phone:
     """One device of one login at one ActiveSync URL.
 
-    `version` is the protocol version, `base64_query` the form of its queries. Connections are kept alive (SOGo
+    `version` is the protocol version, `base64_query` the form of its queries, `source` the address it calls from. Connections are kept alive (SOGo
     itself cannot, without saying so); a parked request has its own.
     """
 
@@ -143,6 +143,7 @@ class Phone:
         user_agent: str = "SAMSUNG-SM-G991B/101.13",
         headers: dict[str, str] | None = None,
         keep_alive: bool = True,
+        source: str | None = None,
     ) -> None:
         self.url = urlsplit(url)
         self.login = login
@@ -156,6 +157,7 @@ class Phone:
         self.user_agent = user_agent
         self.extra_headers = headers or {}
         self.keep_alive = keep_alive
+        self.source = source
         self.policy_key = 0
         self.inbox = ""
         self.folder_sync_key = "0"
@@ -247,7 +249,8 @@ class Phone:
 
     def _new_connection(self) -> http.client.HTTPConnection:
         assert self.url.hostname is not None
-        return http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=60)
+        source = (self.source, 0) if self.source else None
+        return http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=60, source_address=source)
 
     # -- commands
 
