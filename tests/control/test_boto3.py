@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gatepost.control.contract import output_shape
+from gatepost.control.contract import operation_names, output_shape
 from gatepost.control.dispatch import OPERATIONS
 
 
@@ -178,6 +178,12 @@ def test_one_organization_does_not_see_the_other(server, client, organization_id
     with pytest.raises(client.exceptions.EntityNotFoundException):
         client.describe_user(OrganizationId=other, UserId=alice)
     assert client.list_users(OrganizationId=other)["Users"] == []
+
+
+@pytest.mark.parametrize("operation", sorted(operation_names() - set(OPERATIONS)))
+def test_the_other_operations_of_workmail_say_that_they_are_not_here(client, operation):
+    with pytest.raises(client.exceptions.UnsupportedOperationException, match=f"{operation} is an operation of Amazon"):
+        client._make_api_call(operation, {})
 
 
 # A boto3 client parses an answer by its model and forgets what the model does not know: a misspelt member would go unseen.
