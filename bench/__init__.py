@@ -1,0 +1,1 @@
+"""Measurements beside other software, in one run each: `python -m bench`."""
