@@ -168,3 +168,49 @@ def test_a_denial_in_the_middle_of_an_answer_ends_the_connection(tmp_path):
             assert await phone.closed()
 
     run(story())
+
+
+def test_an_answer_before_the_end_of_the_request_ends_the_connection_to_the_server(tmp_path):
+    async def story():
+        async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.append(writer)
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                if b"SendMail" in head:
+                    writer.write(http(507, b"full"))  # and the body is never read as one
+                else:
+                    await reader.readexactly(13)
+                    writer.write(http(200, b"next"))
+
+        connections: list[asyncio.StreamWriter] = []
+        server = await asyncio.start_server(hasty, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with rig(tmp_path, upstream=url) as r:
+            r.gateway._workings.upstream._keeps_alive = True
+            phone = await r.phone()
+            answer = await phone.post("SendMail", BEGINNING + os.urandom(3_000_000))
+            assert (answer.status, answer.body) == (507, b"full")
+            assert (await phone.post("FolderSync")).body == b"next"
+            assert len(connections) == 2
+        server.close()
+        for writer in connections:
+            writer.close()
+
+    run(story())
+
+
+def test_a_connection_that_was_paused_serves_the_next_request(tmp_path):
+    async def large(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http(200, LARGE[:1_000_000]))
+        return True
+
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=large)) as r:
+            r.gateway._workings.upstream._keeps_alive = True
+            phone = await r.phone()
+            for _ in range(5):
+                phone.send("FolderSync")
+                await asyncio.sleep(0.05)
+                assert len((await phone.answer()).body) == 1_000_000
+            assert r.mail.connections == 1
+
+    run(story())

@@ -200,14 +200,16 @@ class Relay:
             self._answer.flush()
             self._downstream.hold(ANSWER_SECONDS)
 
-    def upstream_complete(self) -> None:
-        """The answer is whole."""
+    def upstream_complete(self) -> bool:
+        """The answer is whole; False when it came before all of the request was sent."""
+        whole = self._downstream.complete and self._spool is None
         self._connection = None
         self._untrack()
         if self._answer is not None:
             self._answer.end()
             self._finish("parked" if self._long else "answered", self._answer.status)
             self._downstream.finish()
+        return whole
 
     def upstream_lost(self, *, answered: bool) -> None:
         """The connection to the mail server broke."""

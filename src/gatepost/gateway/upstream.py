@@ -53,8 +53,8 @@ class Receiver(Protocol):
     def upstream_flush(self) -> None:
         """All pieces of one read have been given."""
 
-    def upstream_complete(self) -> None:
-        """The answer is whole; the connection is the pool's again."""
+    def upstream_complete(self) -> bool:
+        """The answer is whole; True when the request was sent whole too, so that the connection can serve another."""
 
     def upstream_lost(self, *, answered: bool) -> None:
         """The connection broke; `answered` tells whether any byte of an answer had come."""
@@ -87,6 +87,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_keep",
         "_length",
         "_parser",
+        "_paused",
         "_pool",
         "_unframed",
         "idle_since",
@@ -106,6 +107,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._length: bytes | None = None
         self._bytes = 0
         self._keep = True
+        self._paused = False
         self._head_done = False
         self._unframed = False
 
@@ -134,7 +136,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self, *, paused: bool) -> None:
         """Stop or go on reading the answer."""
-        if self.transport is not None and not self.transport.is_closing():
+        if paused != self._paused and self.transport is not None and not self.transport.is_closing():
+            self._paused = paused
             if paused:
                 self.transport.pause_reading()
             else:
@@ -211,8 +214,9 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:
             return
         self._parser = None
-        receiver.upstream_complete()
-        self._pool.release(self, keep=self._keep)
+        whole = receiver.upstream_complete()
+        self.pause(paused=False)
+        self._pool.release(self, keep=self._keep and whole)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The mail server closed, or the connection broke."""
@@ -418,9 +422,10 @@ class _Asked:
     def upstream_flush(self) -> None:
         pass
 
-    def upstream_complete(self) -> None:
+    def upstream_complete(self) -> bool:
         if not self.reply.done():
             self.reply.set_result(Reply(self._status, tuple(self._headers), bytes(self._body)))
+        return True
 
     def upstream_lost(self, *, answered: bool) -> None:
         if not self.reply.done():
