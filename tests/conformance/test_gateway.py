@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,8 @@ from gatepost.wire.eas.commands import at_least
 from gatepost.wire.wbxml import Element, encode
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from gatepost.store.database import Transaction
 
 COMMANDS = {"FolderSync": 9, "Settings": 17, "Provision": 20}  # MS-ASHTTP 2.2.1.1.1.1.2

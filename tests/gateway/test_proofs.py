@@ -1,0 +1,234 @@
+"""Who can log in is found out by an OPTIONS, and remembered for a while."""
+
+import asyncio
+
+import pytest
+from tests.support.gateway import MailServer, Received, basic, http, run
+
+from gatepost.gateway import proofs as module
+from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
+from gatepost.gateway.proofs import Prober, Proof, Proofs
+from gatepost.gateway.upstream import Upstream
+
+ALICE = basic().encode()
+WRONG = basic(password="wrong").encode()
+
+
+class FakeClock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_an_acceptance_is_remembered_for_five_minutes():
+    clock = FakeClock()
+    proofs = Proofs(clock)
+    assert not proofs.remembers(ALICE)
+    proofs.remember(ALICE)
+    assert proofs.remembers(ALICE)
+    assert not proofs.remembers(WRONG)
+    clock.now += 299.9
+    assert proofs.remembers(ALICE)
+    clock.now += 0.1
+    assert not proofs.remembers(ALICE)
+
+
+def test_a_new_acceptance_counts_anew():
+    clock = FakeClock()
+    proofs = Proofs(clock)
+    proofs.remember(ALICE)
+    clock.now += 200
+    proofs.remember(ALICE)
+    clock.now += 200
+    assert proofs.remembers(ALICE)
+    assert len(proofs) == 1
+
+
+def test_a_refusal_forgets_it():
+    proofs = Proofs(FakeClock())
+    proofs.remember(ALICE)
+    proofs.forget(ALICE)
+    proofs.forget(WRONG)
+    assert not proofs.remembers(ALICE)
+    assert len(proofs) == 0
+
+
+def test_the_memory_is_bounded_and_what_is_over_goes_first(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_REMEMBERED", 10)
+    clock = FakeClock()
+    proofs = Proofs(clock)
+    for number in range(5):
+        proofs.remember(b"old %d" % number)
+    clock.now += 301
+    for number in range(6):
+        proofs.remember(b"new %d" % number)
+    assert all(proofs.remembers(b"new %d" % number) for number in range(6))
+    assert len(proofs) == 6
+    for number in range(100):
+        proofs.remember(b"flood %d" % number)
+        assert proofs.remembers(b"flood %d" % number)
+        assert len(proofs) <= 10
+
+
+def test_no_password_is_kept():
+    proofs, other = Proofs(), Proofs()
+    proofs.remember(ALICE)
+    other.remember(ALICE)
+    [key], [other_key] = proofs._until, other._until
+    assert len(key) == 24
+    assert key != other_key, "each process has a salt of its own"
+    assert not any(part in key for part in (ALICE, b"correct", ALICE[6:16]))
+
+
+def test_a_proof_says_whether_it_is_one():
+    assert Proof(200).accepted
+    assert not any(Proof(status).accepted for status in (401, 403, 500, 503))
+
+
+async def asking(mail, *authorizations, proofs=None):
+    """The proofs of these credentials, asked for at the same moment; and what is remembered then."""
+    await mail.start()
+    try:
+        return await asking_at(mail.url, *authorizations, proofs=proofs)
+    finally:
+        await mail.close()
+
+
+async def asking_at(url, *authorizations, proofs=None):
+    upstream = Upstream(GatewayConfiguration("127.0.0.1", 0, upstream_address(url)))
+    proofs = Proofs() if proofs is None else proofs
+    prober = Prober(upstream, proofs)
+    tasks = [prober.prove(authorization) for authorization in authorizations]
+    found = [proof.status for proof in await asyncio.gather(*tasks)]
+    await asyncio.sleep(0)
+    assert prober._asking == {}
+    upstream.close()
+    return found, proofs
+
+
+def answering_with(status):
+    """A mail server whose OPTIONS is answered with `status`."""
+
+    class Server(MailServer):
+        async def _serve(self, reader, writer):
+            while head := await reader.read(65_536):
+                self.received.append(Received(head.decode().split("\r\n")[0], {}, b""))
+                writer.write(http(status))
+            writer.close()
+
+    return Server()
+
+
+def test_phones_that_ask_at_the_same_time_share_one_question():
+    async def story():
+        mail = MailServer()
+        found, proofs = await asking(mail, ALICE, ALICE, ALICE)
+        assert found == [200, 200, 200]
+        assert mail.commands == ["OPTIONS"]
+        assert proofs.remembers(ALICE)
+
+    run(story())
+
+
+def test_one_who_asks_later_asks_anew():
+    async def story():
+        mail = MailServer()
+        await mail.start()
+        await asking_at(mail.url, ALICE)
+        await asking_at(mail.url, ALICE)
+        assert mail.commands == ["OPTIONS", "OPTIONS"]
+        await mail.close()
+
+    run(story())
+
+
+def test_different_credentials_are_different_questions():
+    async def story():
+        mail = MailServer()
+        found, proofs = await asking(mail, ALICE, WRONG)
+        assert found == [200, 401]
+        assert (proofs.remembers(ALICE), proofs.remembers(WRONG)) == (True, False)
+        assert sorted(one.headers["authorization"] for one in mail.received) == sorted([ALICE.decode(), WRONG.decode()])
+
+    run(story())
+
+
+def test_a_401_forgets_what_was_accepted_before():
+    async def story():
+        proofs = Proofs()
+        proofs.remember(WRONG)
+        found, _ = await asking(MailServer(), WRONG, proofs=proofs)
+        assert found == [401]
+        assert not proofs.remembers(WRONG)
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
+def test_any_other_answer_proves_nothing_and_forgets_nothing(status):
+    async def story():
+        proofs = Proofs()
+        proofs.remember(ALICE)
+        found, _ = await asking(answering_with(status), ALICE, WRONG, proofs=proofs)
+        assert found == [status, status]
+        assert (proofs.remembers(ALICE), proofs.remembers(WRONG)) == (True, False)
+
+    run(story())
+
+
+def test_a_mail_server_that_cannot_be_reached():
+    async def story():
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        server.close()
+        await server.wait_closed()
+        found, proofs = await asking_at(f"http://127.0.0.1:{port}", ALICE)
+        assert found == [503]
+        assert not proofs.remembers(ALICE)
+
+    run(story())
+
+
+class Silent(MailServer):
+    """Takes requests and says nothing."""
+
+    async def _serve(self, reader, writer):
+        self._writers.append(writer)
+        await reader.read()
+        self.gave_up += 1
+        writer.close()
+
+
+class Breaking(MailServer):
+    """Hangs up instead of answering."""
+
+    async def _serve(self, reader, writer):
+        await reader.read(1)
+        writer.close()
+
+
+def test_a_mail_server_that_hangs_up():
+    async def story():
+        found, _ = await asking(Breaking(), ALICE)
+        assert found == [503]
+
+    run(story())
+
+
+def test_a_mail_server_that_does_not_answer_in_time(monkeypatch):
+    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
+
+    async def story():
+        mail = Silent()
+        await mail.start()
+        found, proofs = await asking_at(mail.url, ALICE, ALICE)
+        assert found == [503, 503]
+        assert not proofs.remembers(ALICE)
+        async with asyncio.timeout(5):
+            while not mail.gave_up:
+                await asyncio.sleep(0.005)
+        await mail.close()
+
+    run(story())
