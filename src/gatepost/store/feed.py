@@ -69,7 +69,7 @@ def watch(
 ) -> Iterator[list[Change]]:
     """Batches of changes as they are committed; [] each half second or sooner, as a proof that the store answered.
 
-    Blocks: run it in a thread of its own; ends within `poll` seconds after `stop` is set. Raises Compacted, StoreError.
+    Blocks: run it in a thread of its own; ends a fraction of a second after `stop` is set. Raises Compacted, StoreError.
     """
     with translated(), hints.listen(store) as line:
         while not stop.is_set():

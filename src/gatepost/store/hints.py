@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gatepost.store.database import Store
 
 
+_PATIENCE_SECONDS = 0.2
+
+
 class Line(Protocol):
     """A watcher's line to the store."""
 
@@ -99,6 +102,8 @@ class _PostgresqlLine:
             yield self._connection
 
     def wait(self, seconds: float) -> bool:
+        # no shorter: a poll is for nothing here but to see that the watcher is to stop, and costs some 0.5 ms
+        seconds = max(seconds, _PATIENCE_SECONDS)
         # to its end: with stop_after=1 psycopg still returns everything that came together
         return bool(list(self._driver.notifies(timeout=seconds, stop_after=1)))
 
