@@ -43,7 +43,7 @@ def test_json_lines_from_structlog_and_from_the_standard_library():
     configure_logs("info", "json", stream)
     structlog.get_logger().info("decided", user="alice", password="geheim")
     structlog.get_logger().debug("too small to be told")
-    logging.getLogger("uvicorn.error").warning("listening at %s", "postgresql://a:geheim@b/c")
+    logging.getLogger("alembic.runtime").warning("listening at %s", "postgresql://a:geheim@b/c")
     first, second = map(json.loads, stream.getvalue().splitlines())
     assert (first["event"], first["user"], first["level"], first["password"]) == (
         "decided",
@@ -52,7 +52,7 @@ def test_json_lines_from_structlog_and_from_the_standard_library():
         "[redacted]",
     )
     assert first["timestamp"].endswith("Z")
-    assert (second["event"], second["logger"]) == ("listening at postgresql://a:[redacted]@b/c", "uvicorn.error")
+    assert (second["event"], second["logger"]) == ("listening at postgresql://a:[redacted]@b/c", "alembic.runtime")
     assert "geheim" not in stream.getvalue()
 
 
