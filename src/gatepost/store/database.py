@@ -89,14 +89,13 @@ class Transaction(Reader):
         """The last step before the commit: the changes and the counter; False when there were none."""
         if not self._changes:
             return False
-        counted = self.connection.execute(
-            update(revision_counter).where(revision_counter.c.value == self._taken).values(value=self._revision)
-        )
-        if counted.rowcount != 1:
-            raise StoreError("the revision counter moved under its lock: is something else writing to this database?")
-        self.connection.execute(insert(changes), self._changes)
+        counted = update(revision_counter).where(revision_counter.c.value == self._taken).values(value=self._revision)
         if self.connection.dialect.name == "postgresql":
-            self.connection.execute(select(func.pg_notify(CHANNEL, "")))
+            # NOTIFY, sent by the server when this commits, without a round trip of its own
+            counted = counted.returning(func.pg_notify(CHANNEL, ""))
+        if self.connection.execute(counted).rowcount != 1:
+            raise StoreError("the revision counter moved under its lock: is something else writing to this database?")
+        self.connection.execute(insert(changes), self._changes if len(self._changes) > 1 else self._changes[0])
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import and_, delete, func, select, tuple_
@@ -13,7 +14,7 @@ from gatepost.store.schema import NOUN_TABLES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import ColumnElement, Connection, Executable, Table
 
     from gatepost.model import Kind
     from gatepost.store.database import Reader, Transaction
@@ -23,12 +24,16 @@ N = TypeVar("N")
 
 def upsert(connection: Connection, table: Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows; one that is there already (by primary key) takes the new values."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(_upsert(table, connection.dialect.name), rows)
+
+
+@cache  # there are few tables, and making the statement takes longer than running it
+def _upsert(table: Table, dialect: str) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement: Any = insert(table)  # the two are spelt alike, but share no type
     values = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values), rows
-    )
+    upserting: Executable = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
+    return upserting
 
 
 class NounTable(Generic[N]):
