@@ -69,7 +69,9 @@ class Received:
         )
 
 
-async def read_message(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], bytes] | None:
+async def read_message(
+    reader: asyncio.StreamReader, *, bodies: bool = True
+) -> tuple[str, dict[str, str], bytes] | None:
     """One HTTP/1.1 message: first line, headers in lower case, body; None when the other side has gone."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -78,6 +80,8 @@ async def read_message(reader: asyncio.StreamReader) -> tuple[str, dict[str, str
     line, *rest = head[:-4].decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)}
     body = b""
+    if not bodies:
+        return line, headers, body
     if "content-length" in headers:
         body = await reader.readexactly(int(headers["content-length"]))
     elif headers.get("transfer-encoding") == "chunked":
@@ -105,6 +109,7 @@ class MailServer:
     password: str = PASSWORD
     body: bytes = b"upstream"
     answering: Answering | None = None
+    reads_bodies: bool = True
     received: list[Received] = field(default_factory=list)
     parked: int = 0
     gave_up: int = 0
@@ -121,7 +126,7 @@ class MailServer:
         assert self._server is not None
         self._server.close()
         for writer in self._writers:
-            writer.close()
+            writer.transport.abort()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
@@ -133,7 +138,7 @@ class MailServer:
         self.connections += 1
         self._writers.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while (message := await read_message(reader)) is not None:
+            while (message := await read_message(reader, bodies=self.reads_bodies)) is not None:
                 request = Received(*message)
                 sent = base64.b64decode(request.headers.get("authorization", "Basic Og==").split(" ")[1]).decode()
                 self.received.append(request)
@@ -271,7 +276,7 @@ class Wire:
             return await self.reader.read(1) == b""
 
     def close(self) -> None:
-        self.writer.close()
+        self.writer.transport.abort()
 
 
 @contextlib.asynccontextmanager
