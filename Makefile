@@ -31,7 +31,7 @@ test:
 	@scripts/set-up-venv test
 	@$(MAKE) --no-print-directory lint
 	@echo '== tests'
-	@$(BIN)/pytest -q $(TESTS)
+	@$(BIN)/pytest -q -n auto --dist loadgroup $(TESTS)
 
 check:
 	@scripts/set-up-venv test
