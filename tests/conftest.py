@@ -35,7 +35,7 @@ def empty_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty store that several processes can open."""
     if request.param == "postgresql":
-        with request.getfixturevalue("postgresql_cluster").database() as url:
+        with request.getfixturevalue("postgresql_cluster").store() as url:
             yield url
     else:
         path = tmp_path / "gatepost.db"

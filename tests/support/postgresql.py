@@ -1,4 +1,4 @@
-"""The PostgreSQL of the store's tests: one cluster for a pytest process, durable as in production, a database for each test."""
+"""The PostgreSQL of the store's tests: one cluster for a pytest process, durable as in production, an empty store for each test."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.support.daemons import Daemon, run, start
 from tests.support.postgres_server import PostgresServer
 
 from gatepost.store import migrate
+from gatepost.store.schema import metadata, revision_counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,14 @@ fsync = on
 synchronous_commit = on
 full_page_writes = on
 """
-_TEMPLATE = "empty_store"
+_EMPTY = "; ".join(
+    [
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        *[f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables) if table is not revision_counter],
+        "UPDATE revision_counter SET value = 0, compacted = 0, epoch = gen_random_uuid()",
+        f"UPDATE alembic_version SET version_num = '{migrate.HEAD}'",
+    ]
+)
 
 
 def programs() -> Path | None:
@@ -48,7 +56,9 @@ class Cluster(PostgresServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._names = count(1)
+        self._numbers = count(1)
+        self._made: set[str] = set()
+        self._free: list[str] = []
 
     def create(self) -> None:
         """Make the cluster's files."""
@@ -67,26 +77,36 @@ class Cluster(PostgresServer):
         return self._daemon
 
     @contextmanager
-    def database(self, *, migrated: bool = True) -> Iterator[str]:
-        """The URL of a new database, which is dropped afterwards whoever is still connected."""
-        name = f"test_{next(self._names)}"
-        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {_TEMPLATE}" if migrated else ""))
+    def database(self) -> Iterator[str]:
+        """The URL of an empty database, which is dropped afterwards whoever is still connected."""
+        name = f"empty_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
         try:
             yield self.url(name)
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def store(self) -> Iterator[str]:
+        """The URL of an empty store; afterwards it is emptied for the next, which is ten times faster than a new one."""
+        name = self._free.pop() if self._free else f"store_{next(self._numbers)}"
+        if name not in self._made:
+            self.execute(f"CREATE DATABASE {name}")
+            migrate.upgrade(self.url(name))
+            self._made.add(name)
+        yield self.url(name)
+        self.execute(_EMPTY, database=name)
+        self._free.append(name)
+
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """A running cluster with an empty store to copy."""
+    """A running cluster."""
     require_programs()
     server = Cluster()
     try:
         server.create()
         server.start()
-        server.execute(f"CREATE DATABASE {_TEMPLATE}")
-        migrate.upgrade(server.url(_TEMPLATE))
         yield server
     finally:
         server.remove()
