@@ -52,7 +52,7 @@ lint:
 	@echo '== types'
 	@$(BIN)/mypy --no-error-summary
 	@echo '== contracts'
-	@$(BIN)/lint-imports --no-logo >.import-linter.log 2>&1 || { cat .import-linter.log; rm -f .import-linter.log; exit 1; }; rm -f .import-linter.log
+	@told=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$told"; exit 1; }
 
 format:
 	@scripts/set-up-venv test

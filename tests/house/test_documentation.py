@@ -120,3 +120,11 @@ def test_make_targets_that_pages_name_exist():
     for page in _pages():
         named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", page.read_text("utf-8"), re.MULTILINE))
         assert named <= targets, page
+
+
+def test_every_decision_is_listed_under_its_own_title():
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+    for page in sorted((ROOT / "docs" / "adr").glob("[0-9]*.md")):
+        number, title = page.read_text("utf-8").splitlines()[0].removeprefix("# ").split(". ", 1)
+        assert f"{number}. [{title}]({page.name})" in listed
+        assert int(page.name[:4]) == int(number)
