@@ -23,7 +23,6 @@ ELSEWHERE = {
     "cli/options.py": "cli/test_app.py",
     "cli/screen.py": "cli/test_devices.py",
     "cli/serve.py": "serve/test_serve.py",
-    "cli/demo.py": "demo/test_story.py",
 }
 
 
