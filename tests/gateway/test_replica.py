@@ -326,3 +326,12 @@ def test_after_it_was_stopped_nothing_moves(house):
         assert house.names() == {"Default"}
 
     run(story())
+
+
+def test_it_does_not_outlive_its_event_loop(house):
+    loop = asyncio.new_event_loop()
+    house.replica.load()
+    house.replica.start(loop)
+    loop.close()
+    house.replica._thread.join(5)
+    assert not house.replica._thread.is_alive()

@@ -110,7 +110,9 @@ class Replica:
             return None
 
     def _post(self, loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
-        if not self._stop.is_set():
+        if loop.is_closed():  # nobody is left to follow for
+            self._stop.set()
+        elif not self._stop.is_set():
             loop.call_soon_threadsafe(function, *arguments)
 
     def _apply(self, changes: Sequence[Change], heard: float) -> None:
