@@ -48,7 +48,7 @@ lint:
 	@echo '== format'
 	@$(BIN)/ruff format --quiet --check $(PYTHON_FILES) || { echo 'some files are not formatted: run `make format`'; exit 1; }
 	@echo '== lint'
-	@$(BIN)/ruff check --quiet $(PYTHON_FILES)
+	@$(BIN)/ruff check --quiet --no-cache $(PYTHON_FILES)
 	@echo '== types'
 	@$(BIN)/mypy --no-error-summary
 	@echo '== contracts'
