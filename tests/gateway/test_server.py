@@ -105,6 +105,23 @@ def test_a_user_who_is_created_is_known_at_once(tmp_path):
     run(story())
 
 
+def test_a_request_of_somebody_unknown_is_followed_to_the_user_whom_an_administrator_creates(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            [ping] = await parked(r, login="carol")
+            users.create(r.context, organization_id=r.organization_id, name="carol", display_name="Carol")
+            registrations.register_to_work_mail(
+                r.context, organization_id=r.organization_id, entity_id="carol", email="carol@example.com"
+            )
+            await r.settled()
+            assert r.mail.parked == 1
+            r.override("DENY", user_id="carol")
+            assert (await ping.answer()).body == PING_7
+            assert len(r.gateway._workings.connections) == 0
+
+    run(story())
+
+
 def test_what_another_gateway_heard_ends_a_parked_request_here(tmp_path):
     async def story():
         async with rig(tmp_path) as r:

@@ -270,6 +270,8 @@ class Exchange(Relay):
         """The rules, the user or the device changed while the request is at the mail server."""
         if self._over or self._eas is None or self._connection is None:
             return
+        if self.identity is not None and self.identity.address is not None:
+            self._identify_again(self.identity.address)
         decision = self._decide()
         if self._through(decision):
             return
@@ -285,6 +287,17 @@ class Exchange(Relay):
             self._say(refusal.end_parked(eas.command, decision.reason.value))
         else:
             self._consider()
+
+    def _identify_again(self, address: str) -> None:
+        """Who was not in the directory when the request came may be in it by now, also as another user than expected."""
+        identity = self._workings.identifier.identify(address)
+        if identity != self.identity:
+            self._untrack()
+            self.identity = identity
+            self._state = None
+            if identity is not None:
+                self._state = self._workings.devices.get(identity.user_id, self._asked().device_id)
+                self._workings.connections.add(identity.user_id, self)
 
     def leave(self) -> None:
         """The gateway stops: a parked request ends as if its time were up, so that the phone asks another gateway."""
