@@ -314,6 +314,16 @@ def test_a_change_that_cannot_be_applied_is_not_passed_over(house, monkeypatch):
     run(story())
 
 
+def test_a_change_of_an_organization_that_is_not_there_changes_nothing(house):
+    house.replica.load()
+    before = dict(house.replica.rulesets)
+    stray = change(house.replica.revision + 1, Kind.USER, ("x",))
+    house.replica._apply([stray], house.replica.heard)
+    assert house.replica.rulesets == before
+    assert house.replica.revision == stray.revision
+    assert house.moved == [[stray]]
+
+
 def test_after_it_was_stopped_nothing_moves(house):
     async def story():
         async with following(house):
