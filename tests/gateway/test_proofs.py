@@ -7,6 +7,7 @@ from tests.support.gateway import MailServer, Received, basic, http, run
 
 from gatepost.gateway import proofs as module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
+from gatepost.gateway.outbox import Outbox
 from gatepost.gateway.proofs import Prober, Proof, Proofs
 from gatepost.gateway.upstream import Upstream
 
@@ -97,7 +98,9 @@ async def asking(mail, *authorizations, proofs=None):
 
 
 async def asking_at(url, *authorizations, proofs=None):
-    upstream = Upstream(GatewayConfiguration("127.0.0.1", 0, upstream_address(url)))
+    outbox = Outbox()
+    outbox.open(asyncio.get_running_loop())
+    upstream = Upstream(GatewayConfiguration("127.0.0.1", 0, upstream_address(url)), outbox)
     proofs = Proofs() if proofs is None else proofs
     prober = Prober(upstream, proofs)
     tasks = [prober.prove(authorization) for authorization in authorizations]

@@ -9,6 +9,7 @@ from tests.support.tls import make_certificates
 
 from gatepost.gateway import upstream as module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
+from gatepost.gateway.outbox import Outbox
 from gatepost.gateway.upstream import Upstream, UpstreamError
 from gatepost.wire.wbxml import Element, encode
 
@@ -218,7 +219,9 @@ def test_ask_raises_its_own_error_when_the_server_closes():
     async def story():
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        asking = Upstream(GatewayConfiguration("127.0.0.1", 0, upstream_address(url)))
+        outbox = Outbox()
+        outbox.open(asyncio.get_running_loop())
+        asking = Upstream(GatewayConfiguration("127.0.0.1", 0, upstream_address(url)), outbox)
         with pytest.raises(UpstreamError, match="closed the connection"):
             await asking.ask(b"OPTIONS", (b"Authorization: Basic x",))
         server.close()

@@ -50,7 +50,8 @@ class Answer:
         """Send the rest."""
         if self._chunked:
             self._out.append(b"0\r\n\r\n")
-        self.flush()
+        if self._out:
+            self._downstream.send(b"".join(self._out))
 
 
 def corrected(status: int, headers: list[bytes]) -> list[bytes]:

@@ -195,6 +195,11 @@ class Downstream(asyncio.Protocol):
         """The answer ends with the connection."""
         self._keep_alive = False
 
+    def send(self, data: bytes) -> None:
+        """Send an answer, or the rest of one."""
+        if self.transport is not None:
+            self._workings.outbox.send(self.transport, data)
+
     def write(self, data: bytes) -> None:
         """Send some of an answer."""
         if self.transport is not None:
@@ -208,7 +213,7 @@ class Downstream(asyncio.Protocol):
         if not self.keeps_alive:
             lines.append(b"Connection: close\r\n")
         lines += (b"\r\n", body)
-        self.write(b"".join(lines))
+        self.send(b"".join(lines))
         self.finish()
 
     def finish(self) -> None:
@@ -253,8 +258,8 @@ class Downstream(asyncio.Protocol):
     def drain(self) -> None:
         """The gateway stops: close now if idle, else after the answer."""
         self._keep_alive = False
-        if self._exchange is None and self._parser is None and self.transport is not None:
-            self.transport.close()
+        if self._exchange is None and self._parser is None:
+            self._close()
 
     def status_line(self, status: int) -> bytes:
         """The first line of an answer."""
@@ -264,10 +269,15 @@ class Downstream(asyncio.Protocol):
 
     def _next(self) -> None:
         if not self._keep_alive or self.closing:
-            if self.transport is not None:
-                self.transport.close()
+            self._close()
             return
         self._discard = False
         self.deadline = self._workings.clock.now + _IDLE_SECONDS
         if self._paused:
             self.pause_reading(paused=False)
+
+    def _close(self) -> None:
+        """Close, after what has been said."""
+        self._workings.outbox.flush()
+        if self.transport is not None:
+            self.transport.close()

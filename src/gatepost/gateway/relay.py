@@ -141,7 +141,7 @@ class Relay:
         data = forwarding.head(self._start, head, self._body_type, self._forwarded_for) + self._body
         if not (connection.reused and self._repeatable and self._downstream.complete):
             self._lighten()  # not needed again
-        connection.send(self, data)
+        connection.send(self, data, whole=self._downstream.complete and self._spool is None)
         self._pump()
 
     def _lighten(self) -> None:

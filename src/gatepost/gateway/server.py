@@ -17,10 +17,11 @@ from gatepost.gateway.forwarding import Forwarding
 from gatepost.gateway.identify import Identifier
 from gatepost.gateway.metrics import GatewayMetrics
 from gatepost.gateway.proofs import Prober, Proofs
+from gatepost.gateway.outbox import Outbox
 from gatepost.gateway.replica import Replica
 from gatepost.gateway.upstream import Upstream
 from gatepost.gateway.workings import Clock, Workings
-from gatepost.model import Device, Kind
+from gatepost.model import Device, Kind, User, enrolled_user_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +57,8 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._was_too_old = False
-        upstream, proofs = Upstream(configuration), Proofs()
+        self._outbox = outbox = Outbox()
+        upstream, proofs = Upstream(configuration, outbox), Proofs()
         self._workings = Workings(
             configuration=configuration,
             replica=self.replica,
@@ -64,6 +66,7 @@ class Gateway:
             decider=Decider(self.replica, configuration.max_replica_age),
             devices=self.devices,
             connections=Connections(),
+            outbox=outbox,
             upstream=upstream,
             proofs=proofs,
             prober=Prober(upstream, proofs),
@@ -90,6 +93,7 @@ class Gateway:
     async def start(self) -> None:
         """Listen."""
         loop = asyncio.get_running_loop()
+        self._outbox.open(loop)
         self._server = await loop.create_server(
             lambda: Downstream(self._workings), self._configuration.host, self._configuration.port, backlog=_BACKLOG
         )
@@ -137,6 +141,9 @@ class Gateway:
                 organizations.add(change.organization_id)
             if change.kind in {Kind.USER, Kind.ORGANIZATION}:
                 workings.identifier.forget()
+            if isinstance(change.noun, User) and change.noun.email is not None:
+                # whoever asked under this address before it was in the directory
+                users.add(enrolled_user_id(change.organization_id, change.noun.email))
         affected: dict[int, Exchange] = {}
         for user_id in users:
             affected.update((id(exchange), exchange) for exchange in workings.connections.of_user(user_id))

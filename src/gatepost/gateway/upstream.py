@@ -18,6 +18,7 @@ import httptools
 
 if TYPE_CHECKING:
     from gatepost.gateway.configuration import GatewayConfiguration
+    from gatepost.gateway.outbox import Outbox
 
 _CONNECT_SECONDS = 5.0  # the mail server is near; nginx's and Envoy's habit for connect timeouts too
 _PROBATION_SECONDS = 1.2  # more than one sweep, so that it was idle for a while: SOGo closes within milliseconds
@@ -115,13 +116,16 @@ class UpstreamConnection(asyncio.Protocol):
         """Remember the transport."""
         self.transport = transport  # type: ignore[assignment]  # asyncio types it as the base class
 
-    def send(self, receiver: Receiver, data: bytes) -> None:
-        """Begin a request; `data` is its head and what there is of its body."""
+    def send(self, receiver: Receiver, data: bytes, *, whole: bool) -> None:
+        """Begin a request; `data` is its head and what there is of its body, all of it if `whole`."""
         self.receiver = receiver
         self._bytes = 0
         self._head_done = self._unframed = False
         assert self.transport is not None
-        self.transport.write(data)
+        if whole:
+            self._pool.outbox.send(self.transport, data)
+        else:
+            self.transport.write(data)
 
     def write(self, data: bytes) -> None:
         """More of the request's body."""
@@ -267,8 +271,9 @@ _MEANINGS = {
 class Upstream:
     """The mail server: gives and takes back connections."""
 
-    def __init__(self, configuration: GatewayConfiguration) -> None:
+    def __init__(self, configuration: GatewayConfiguration, outbox: Outbox) -> None:
         self.address = configuration.upstream
+        self.outbox = outbox
         self._ssl = configuration.ssl_context if configuration.upstream.tls else None
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
@@ -383,7 +388,7 @@ class Upstream:
         )
         connection = self.take(repeatable=True) or await self.connect()
         try:
-            connection.send(asked, head)
+            connection.send(asked, head, whole=True)
             return await asked.reply
         except UpstreamError:
             if not connection.reused:
@@ -393,7 +398,7 @@ class Upstream:
                 connection.abort()
         connection, asked = await self.connect(), _Asked()
         try:
-            connection.send(asked, head)
+            connection.send(asked, head, whole=True)
             return await asked.reply
         finally:
             if connection.receiver is asked:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gatepost.gateway.forwarding import Forwarding
     from gatepost.gateway.identify import Identifier
     from gatepost.gateway.metrics import GatewayMetrics
+    from gatepost.gateway.outbox import Outbox
     from gatepost.gateway.proofs import Prober, Proofs
     from gatepost.gateway.replica import Replica
     from gatepost.gateway.upstream import Upstream
@@ -45,6 +46,7 @@ class Workings:
     decider: Decider
     devices: Devices
     connections: Connections
+    outbox: Outbox
     upstream: Upstream
     proofs: Proofs
     prober: Prober
