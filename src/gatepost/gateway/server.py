@@ -16,8 +16,8 @@ from gatepost.gateway.downstream import Downstream
 from gatepost.gateway.forwarding import Forwarding
 from gatepost.gateway.identify import Identifier
 from gatepost.gateway.metrics import GatewayMetrics
-from gatepost.gateway.proofs import Prober, Proofs
 from gatepost.gateway.outbox import Outbox
+from gatepost.gateway.proofs import Prober, Proofs
 from gatepost.gateway.replica import Replica
 from gatepost.gateway.upstream import Upstream
 from gatepost.gateway.workings import Clock, Workings
