@@ -283,3 +283,17 @@ def test_newer_facts_that_wait_here_are_not_overwritten(house):
     assert (state.facts, state.device_type) == (NEW, "iPhone")
     house.flush()
     assert house.row().facts == NEW
+
+
+def test_an_echo_during_a_write_that_then_fails_loses_nothing(house):
+    state = house.seen()
+    house.flush()
+    house.devices.report(state, NEW)
+    batch = house.devices.take()
+    house.devices.learn(house.noun(facts=OLD))  # the feed tells of an earlier write just now
+    house.devices.again(batch)
+    assert state.facts == NEW
+    house.flush()
+    assert house.row().facts == NEW
+    house.devices.learn(house.noun(facts=OLD))
+    assert state.facts == OLD

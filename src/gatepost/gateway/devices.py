@@ -37,7 +37,7 @@ class DeviceState:
 
     __slots__ = (
         "address",
-        "changed",
+        "changes",
         "decision",
         "device_id",
         "device_type",
@@ -51,6 +51,8 @@ class DeviceState:
         "provisioned",
         "request",
         "ruleset",
+        "saved",
+        "taken",
         "user_id",
         "written",
     )
@@ -68,7 +70,8 @@ class DeviceState:
         self.provisioned = False
         self.first_seen = self.last_seen = now
         self.written = 0.0
-        self.changed = False
+        self.changes = 0  # counted, so that one that comes during a write is not taken for written
+        self.taken = self.saved = 0
         self.request: AccessRequest | None = None
         self.ruleset: RuleSet | None = None
         self.decision: Decision | None = None
@@ -86,6 +89,11 @@ class DeviceState:
         self.protocol_version = protocol_version
         self.request = None
         return True
+
+    @property
+    def changed(self) -> bool:
+        """True while the store does not have what is known here."""
+        return self.changes != self.saved
 
     def noun(self) -> Device:
         """The row as it is to be."""
@@ -157,9 +165,9 @@ class Devices:
             state = DeviceState(identity.organization_id, identity.user_id, eas.device_id, now)
             self._states[identity.user_id, eas.device_id] = state
             state.address = identity.address
-            state.changed = True
+            state.changes += 1
         if state.shows(eas.device_type, http_user_agent, eas.protocol_version):
-            state.changed = True
+            state.changes += 1
         state.ip_address = ip_address
         state.last_seen = now
         if state.changed or now - state.written > _LAST_SEEN_SECONDS:
@@ -171,7 +179,7 @@ class Devices:
         if state.facts != facts:
             state.facts = facts
             state.request = None
-            state.changed = True
+            state.changes += 1
             self._dirty.add(state)
 
     def take(self) -> list[DeviceState]:
@@ -179,7 +187,7 @@ class Devices:
         batch: list[DeviceState] = []
         while self._dirty and len(batch) < _MOST_IN_A_BATCH:
             state = self._dirty.pop()
-            state.changed = False
+            state.taken = state.changes
             batch.append(state)
         return batch
 
@@ -209,6 +217,7 @@ class Devices:
         """A batch is in the store."""
         for state in batch:
             state.written = state.last_seen
+            state.saved = state.taken
             state.address = None
         for state in dropped:
             self._states.pop((state.user_id, state.device_id), None)
@@ -216,6 +225,4 @@ class Devices:
 
     def again(self, batch: list[DeviceState]) -> None:
         """A batch could not be written: it stays due."""
-        for state in batch:
-            state.changed = True
         self._dirty.update(batch)

@@ -18,6 +18,7 @@ from gatepost.gateway.exchange import Exchange
 from gatepost.gateway.reading import LOOK_AT, Reading, StopReading
 
 if TYPE_CHECKING:
+    from gatepost.gateway.forwarding import Head
     from gatepost.gateway.workings import Workings
 
 _IDLE_SECONDS = 90.0  # more than nginx's keep-alive to us (60), so that it closes first
@@ -39,6 +40,7 @@ class Downstream(asyncio.Protocol):
         "_keep_alive",
         "_parser",
         "_paused",
+        "_plain",
         "_reading",
         "_version_1_1",
         "_workings",
@@ -60,6 +62,7 @@ class Downstream(asyncio.Protocol):
         self._parser: httptools.HttpRequestParser | None = None
         self._reading: Reading | None = None
         self._paused = False
+        self._plain: Head | None = None  # the head of a request that may be recognised when it comes again
         self._discard = False
         self._keep_alive = True
         self._version_1_1 = True
@@ -91,6 +94,8 @@ class Downstream(asyncio.Protocol):
             return
         parser, reading = self._parser, self._reading
         if parser is None or reading is None:
+            if self._exchange is None and not self._discard and self._recognised(data):
+                return
             reading = self._reading = Reading(self)
             parser = self._parser = httptools.HttpRequestParser(reading)
             self.deadline = self._workings.clock.now + _HEAD_SECONDS
@@ -104,6 +109,25 @@ class Downstream(asyncio.Protocol):
                 self.refuse(400)
         if self.complete:
             self._parser = self._reading = None
+            if self._plain is not None:
+                self._remember(data, self._plain)
+
+    def _recognised(self, data: bytes) -> bool:
+        """A whole request whose head came before, in these bytes and nothing else."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._workings.heads.get(data[:end]) if end > 3 else None
+        if head is None or len(data) - end != head.length:
+            return False
+        self.complete = self._keep_alive = self._version_1_1 = True
+        self._exchange = exchange = Exchange(self._workings, self, head, data[end:], None)
+        exchange.start()
+        return True
+
+    def _remember(self, data: bytes, head: Head) -> None:
+        self._plain = None
+        end = data.find(b"\r\n\r\n") + 4
+        if len(data) - end == head.length:
+            self._workings.heads.offer(data[:end], head)
 
     def pause_writing(self) -> None:
         """The phone reads slower than the mail server answers."""
@@ -168,9 +192,12 @@ class Downstream(asyncio.Protocol):
         """Enough of the request is here to be looked at."""
         body = reading.body
         first = body[0] if len(body) == 1 else b"".join(body)
-        self._exchange = exchange = Exchange(self._workings, self, reading.head(), first, reading.spool)
+        head = reading.head()
+        self._exchange = exchange = Exchange(self._workings, self, head, first, reading.spool)
         reading.body, reading.spool = [], None
         exchange.start()
+        if head.asked is not None and reading.plain and self.keeps_alive and self._version_1_1 and self.complete:
+            self._plain = head
 
     def refuse(self, status: int) -> None:
         """Not even HTTP, or too much of it: answer, unless an answer is under way, and close."""

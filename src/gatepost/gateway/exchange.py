@@ -18,6 +18,7 @@ from gatepost.engine import Reason
 from gatepost.gateway import forwarding
 from gatepost.gateway.answers import corrected, with_provision
 from gatepost.gateway.devices import NOTHING_REPORTED
+from gatepost.gateway.forwarding import Asked
 from gatepost.gateway.relay import ANSWER_SECONDS, Relay
 from gatepost.wire import basic_auth
 from gatepost.wire.eas import device_information, provisioning, refusal
@@ -82,37 +83,16 @@ class Exchange(Relay):
 
     def start(self) -> None:
         """Look at the request; it is whole, or a long body has begun to come."""
-        head = self._head
+        head, workings = self._head, self._workings
         assert head is not None
-        path, _, query = head.target.partition(b"?")
-        headers = head.headers
-        if path not in _PATHS and path.lower().rstrip(b"/") not in _PATHS:
-            self._reply(404)
-            return
-        authorization = headers.get(b"authorization")
-        login = None if authorization is None else basic_auth.login(authorization)
-        if authorization is None or login is None:
-            self._unauthorized()
-            return
-        self._authorization = authorization
-        workings = self._workings
-        self._ip_address, self._forwarded_for = workings.clients.client(
-            self._downstream.peer, headers.get(b"x-forwarded-for")
-        )
-        if head.method == b"OPTIONS":
-            self._forward()
-            return
-        if head.method != b"POST":
-            self._reply(405, (b"Allow", b"OPTIONS, POST"))
-            return
         try:
-            prepared = workings.forwarding.prepare(
-                query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey")
-            )
-            self._body_type = forwarding.content_type(prepared.eas, headers, self._first(), empty=head.length == 0)
-            self._eas, self._start = prepared.eas, prepared.start
-            self._long, self._repeatable = prepared.long, prepared.repeatable
-            if prepared.eas.command in _IDENTIFYING:
+            asked = head.asked or self._ask(head)
+            if asked is None:
+                return
+            prepared = asked.prepared
+            self._eas = eas = prepared.eas
+            self._body_type = forwarding.content_type(eas, head.headers, self._first(), empty=head.length == 0)
+            if eas.command in _IDENTIFYING:
                 self._read_document()
         except UnknownCommand as error:
             log.info("request.unknown_command", error=str(error))
@@ -122,12 +102,45 @@ class Exchange(Relay):
             log.info("request.malformed", error=str(error))
             self._reply(400)
             return
-        agent = headers.get(b"user-agent")
-        self._http_user_agent = None if agent is None else agent.decode("latin-1").strip() or None
-        self.identity = identity = workings.identifier.identify(login)
+        self._start, self._long, self._repeatable = prepared.start, prepared.long, prepared.repeatable
+        self._authorization, self._http_user_agent = asked.authorization, asked.http_user_agent
+        self._ip_address, self._forwarded_for = workings.clients.client(
+            self._downstream.peer, head.headers.get(b"x-forwarded-for")
+        )
+        self.identity = identity = workings.identifier.identify(asked.login)
         if identity is not None:
-            self._state = workings.devices.get(identity.user_id, prepared.eas.device_id)
+            self._state = workings.devices.get(identity.user_id, eas.device_id)
         self._consider()
+
+    def _ask(self, head: Head) -> Asked | None:
+        """What the head says; None when that is answered already. Raises MalformedRequest."""
+        path, _, query = head.target.partition(b"?")
+        headers = head.headers
+        if path not in _PATHS and path.lower().rstrip(b"/") not in _PATHS:
+            self._reply(404)
+            return None
+        authorization = headers.get(b"authorization")
+        login = None if authorization is None else basic_auth.login(authorization)
+        if authorization is None or login is None:
+            self._unauthorized()
+            return None
+        if head.method == b"OPTIONS":
+            self._authorization = authorization
+            self._ip_address, self._forwarded_for = self._workings.clients.client(
+                self._downstream.peer, headers.get(b"x-forwarded-for")
+            )
+            self._forward()
+            return None
+        if head.method != b"POST":
+            self._reply(405, (b"Allow", b"OPTIONS, POST"))
+            return None
+        prepared = self._workings.forwarding.prepare(
+            query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey")
+        )
+        agent = headers.get(b"user-agent")
+        user_agent = None if agent is None else agent.decode("latin-1").strip() or None
+        head.asked = Asked(prepared, authorization, login, user_agent)
+        return head.asked
 
     def _first(self) -> bytes:
         if self._spool is None:

@@ -85,10 +85,10 @@ class Head:
     """A request's head as read.
 
     `headers` by lower-case name (those in `KNOWN_HEADERS` that are read), `lines` ready to be passed on, `length` the
-    body's, known also when it came in chunks.
+    body's, known also when it came in chunks. `asked` and `sent` remember what followed from it, should it come again.
     """
 
-    __slots__ = ("headers", "length", "lines", "method", "target")
+    __slots__ = ("asked", "headers", "length", "lines", "method", "sent", "target")
 
     def __init__(
         self, method: bytes, target: bytes, headers: dict[bytes, bytes], lines: list[bytes], length: int
@@ -98,6 +98,8 @@ class Head:
         self.headers = headers
         self.lines = lines
         self.length = length
+        self.asked: Asked | None = None
+        self.sent: tuple[bytes, bytes | None, bytes] | None = None
 
 
 class WrongBody(ValueError):  # noqa: N818 - named after what happened
@@ -112,6 +114,16 @@ class Prepared:
     start: bytes
     repeatable: bool
     long: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a head says: the command, and who asks with which program."""
+
+    prepared: Prepared
+    authorization: bytes
+    login: str
+    http_user_agent: str | None
 
 
 class Forwarding:
@@ -158,8 +170,11 @@ def content_type(eas: EasRequest, headers: dict[bytes, bytes], body: bytes, *, e
 
 def head(start: bytes, head: Head, body_type: bytes | None, forwarded_for: bytes) -> bytes:
     """A whole head; the length is always said, because not every server knows chunks."""
+    sent = head.sent
+    if sent is not None and sent[0] is forwarded_for and sent[1] is body_type:
+        return sent[2]
     host = head.headers.get(b"host")
-    return b"%s%s%s%s%sContent-Length: %d\r\n\r\n" % (
+    rendered = b"%s%s%s%s%sContent-Length: %d\r\n\r\n" % (
         start,
         b"".join(head.lines),
         forwarded_for,
@@ -167,3 +182,5 @@ def head(start: bytes, head: Head, body_type: bytes | None, forwarded_for: bytes
         b"" if body_type is None else b"Content-Type: %s\r\n" % body_type,
         head.length,
     )
+    head.sent = (forwarded_for, body_type, rendered)
+    return rendered

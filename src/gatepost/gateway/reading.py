@@ -130,6 +130,11 @@ class Reading:
         """The request is whole."""
         self._downstream.request_complete(self)
 
+    @property
+    def plain(self) -> bool:
+        """Nothing about the frame of the request but its length."""
+        return not self.chunked and b"expect" not in self.headers
+
     def head(self) -> Head:
         """What the exchange gets."""
         return Head(self.method, self.url, self.headers, self.lines, self.size if self.chunked else self.length)

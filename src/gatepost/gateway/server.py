@@ -14,6 +14,7 @@ from gatepost.gateway.decisions import Decider
 from gatepost.gateway.devices import Devices
 from gatepost.gateway.downstream import Downstream
 from gatepost.gateway.forwarding import Forwarding
+from gatepost.gateway.heads import Heads
 from gatepost.gateway.identify import Identifier
 from gatepost.gateway.metrics import GatewayMetrics
 from gatepost.gateway.outbox import Outbox
@@ -72,6 +73,7 @@ class Gateway:
             prober=Prober(upstream, proofs),
             clients=Clients(configuration.trusted_proxies),
             forwarding=Forwarding(configuration.upstream),
+            heads=Heads(time.monotonic()),
             metrics=self.metrics,
             clock=Clock(),
         )
@@ -178,6 +180,7 @@ class Gateway:
                     if downstream.deadline < clock.now:
                         downstream.expire()
                 self._workings.upstream.sweep()
+                self._workings.heads.sweep(clock.now)
                 decider.look()
                 too_old = decider.too_old
                 if too_old and not self._was_too_old:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gatepost.gateway.devices import Devices
     from gatepost.gateway.downstream import Downstream
     from gatepost.gateway.forwarding import Forwarding
+    from gatepost.gateway.heads import Heads
     from gatepost.gateway.identify import Identifier
     from gatepost.gateway.metrics import GatewayMetrics
     from gatepost.gateway.outbox import Outbox
@@ -52,6 +53,7 @@ class Workings:
     prober: Prober
     clients: Clients
     forwarding: Forwarding
+    heads: Heads
     metrics: GatewayMetrics
     clock: Clock
     downstreams: set[Downstream] = field(default_factory=set)
