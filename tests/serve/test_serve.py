@@ -46,7 +46,7 @@ class Serving:
         self.server = server
         server.open()
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
     def __enter__(self) -> httpx.Client:
