@@ -100,14 +100,20 @@ async def connect(port: int, numbers: range, *, identify: bool = False) -> list[
         if identify:
             for phone in batch:
                 phone.send("Settings", SETTINGS)
-            await asyncio.gather(*(phone.answer for phone in batch))
+            await answers(batch)
         for phone in batch:
             phone.send("FolderSync", FOLDER_SYNC)
-        for answer in await asyncio.gather(*(phone.answer for phone in batch)):
+        for answer in await answers(batch):
             if b" 200 " not in answer[:16] or b"x-ms-asthrottle" in answer.lower():
                 raise RuntimeError(f"FolderSync was not let through: {answer[:200]!r}")
         phones += batch
     return phones
+
+
+async def answers(phones: list[Phone]) -> list[bytes]:
+    """What they were answered; TimeoutError when one of them is not."""
+    async with asyncio.timeout(30):
+        return await asyncio.gather(*(phone.answer for phone in phones))
 
 
 async def park(phones: list[Phone]) -> None:
