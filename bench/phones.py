@@ -110,6 +110,17 @@ async def connect(port: int, numbers: range, *, identify: bool = False) -> list[
     return phones
 
 
+async def introduce(port: int, numbers: range) -> None:
+    """Every phone syncs its folders once, over a hundred connections that they share: no memory of many connections stays."""
+    shared = await connect(port, range(numbers.start, numbers.start + 100))
+    for begin in range(numbers.start, numbers.stop, 100):
+        for offset, phone in enumerate(shared):
+            phone.number = min(begin + offset, numbers.stop - 1)
+            phone.send("FolderSync", FOLDER_SYNC)
+        await answers(shared)
+    close(shared)
+
+
 async def answers(phones: list[Phone]) -> list[bytes]:
     """What they were answered; TimeoutError when one of them is not."""
     async with asyncio.timeout(30):

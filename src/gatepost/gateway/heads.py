@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from gatepost.gateway.forwarding import Head
 
 _MOST_BYTES = 2_048  # of one head: with a Kerberos ticket it is not worth it
-_MOST = 4_096  # heads, about 10 MB
+_MOST = 1_024  # heads, about 3 MB
+_MOST_ONCE = 8_192  # marks of heads that came once
 _FORGET_SECONDS = 300.0
 
 
@@ -37,7 +38,7 @@ class Heads:
             return
         mark = hash(raw)
         if mark not in self._once:
-            if len(self._once) >= _MOST:
+            if len(self._once) >= _MOST_ONCE:
                 self._once.clear()
             self._once.add(mark)
             return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gatepost.gateway.downstream import Downstream
     from gatepost.gateway.forwarding import Head
-    from gatepost.gateway.upstream import UpstreamConnection
+    from gatepost.gateway.upstream_connection import UpstreamConnection
     from gatepost.gateway.workings import Workings
     from gatepost.wire.eas.request import EasRequest
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import httptools
+from gatepost.gateway.upstream_connection import UpstreamConnection
 
 if TYPE_CHECKING:
     from gatepost.gateway.configuration import GatewayConfiguration
@@ -26,7 +26,6 @@ _IDLE_SECONDS = 30.0  # less than the keep-alive of IIS (120), nginx (75) and mo
 _SAFE_IDLE_SECONDS = 2.0  # (and one sweep) Apache's default keep-alive is 5: young enough for what must not be repeated
 _MOST_IDLE = 256
 _MOST_CONNECTING = 64  # at a time: phones that all come back at once neither flood the mail server nor our memory
-_MOST_HEAD = 65_536  # bytes of an answer's head: twice what common servers allow
 
 
 class UpstreamError(Exception):
@@ -42,28 +41,6 @@ class Reply:
     body: bytes
 
 
-class Receiver(Protocol):
-    """Whoever sent a request and takes the answer, piece by piece."""
-
-    def upstream_head(self, status: int, headers: list[bytes], length: bytes | None) -> None:
-        """The head of the final answer: header lines, and `length`, its Content-Length, None when chunked or up to the close."""
-
-    def upstream_body(self, data: bytes) -> None:
-        """A piece of the body."""
-
-    def upstream_flush(self) -> None:
-        """All pieces of one read have been given."""
-
-    def upstream_complete(self) -> bool:
-        """The answer is whole; True when the request was sent whole too, so that the connection can serve another."""
-
-    def upstream_lost(self, *, answered: bool) -> None:
-        """The connection broke; `answered` tells whether any byte of an answer had come."""
-
-    def upstream_writable(self, *, writable: bool) -> None:
-        """The connection's write buffer is full, or has room again."""
-
-
 class Waiter(Protocol):
     """Whoever wants a new connection."""
 
@@ -76,196 +53,6 @@ class Waiter(Protocol):
 
     def upstream_unreachable(self, error: str) -> None:
         """There is none."""
-
-
-class UpstreamConnection(asyncio.Protocol):
-    """One connection to the mail server, serving one request at a time."""
-
-    __slots__ = (
-        "_bytes",
-        "_head_done",
-        "_headers",
-        "_keep",
-        "_length",
-        "_parser",
-        "_paused",
-        "_pool",
-        "_unframed",
-        "idle_since",
-        "receiver",
-        "reused",
-        "transport",
-    )
-
-    def __init__(self, pool: Upstream) -> None:
-        self._pool = pool
-        self.transport: asyncio.Transport | None = None
-        self.receiver: Receiver | None = None
-        self.reused = False
-        self.idle_since = 0.0
-        self._parser: httptools.HttpResponseParser | None = None
-        self._headers = _NONE
-        self._length: bytes | None = None
-        self._bytes = 0
-        self._keep = True
-        self._paused = False
-        self._head_done = False
-        self._unframed = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport."""
-        self.transport = transport  # type: ignore[assignment]  # asyncio types it as the base class
-
-    def send(self, receiver: Receiver, data: bytes, *, whole: bool) -> None:
-        """Begin a request; `data` is its head and what there is of its body, all of it if `whole`."""
-        self.receiver = receiver
-        self._bytes = 0
-        self._head_done = self._unframed = False
-        assert self.transport is not None
-        if whole:
-            self._pool.outbox.send(self.transport, data)
-        else:
-            self.transport.write(data)
-
-    def write(self, data: bytes) -> None:
-        """More of the request's body."""
-        assert self.transport is not None
-        self.transport.write(data)
-
-    def abort(self) -> None:
-        """Give the request up: the mail server sees the connection close."""
-        self.receiver = None
-        if self.transport is not None:
-            self.transport.abort()
-
-    def pause(self, *, paused: bool) -> None:
-        """Stop or go on reading the answer."""
-        if paused != self._paused and self.transport is not None and not self.transport.is_closing():
-            self._paused = paused
-            if paused:
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        """Read some of an answer."""
-        if self.receiver is None:  # an answer that nobody asked for (a 408, or worse): never mix it into the next one
-            self.abort()
-            return
-        if not self._head_done:
-            self._bytes += len(data)
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = httptools.HttpResponseParser(self)
-        try:
-            parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._broken()
-            return
-        receiver = self.receiver
-        if receiver is not None:
-            receiver.upstream_flush()
-            if not self._head_done and self._bytes > _MOST_HEAD:
-                self._broken()
-
-    def _broken(self) -> None:
-        receiver, self.receiver = self.receiver, None
-        if self.transport is not None:
-            self.transport.abort()
-        if receiver is not None:
-            receiver.upstream_lost(answered=True)
-
-    def on_message_begin(self) -> None:
-        """The parser met a status line."""
-        self._headers = []
-        self._length = None
-        self._unframed = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser met a header."""
-        meaning = _MEANINGS.get(name) or _MEANINGS.get(name.lower(), _PASS)
-        if meaning == _PASS:
-            self._headers.append(b"%s: %s\r\n" % (name, value))
-        elif meaning == _LENGTH:
-            self._length = value
-            self._unframed = False
-        elif meaning == _ENCODING:
-            self._unframed = False
-
-    def on_headers_complete(self) -> None:
-        """The parser met the end of a head."""
-        assert self._parser is not None
-        status = self._parser.get_status_code()
-        if status < 200 or self.receiver is None:
-            return
-        self._head_done = True
-        self._keep = self._parser.should_keep_alive()
-        if status in {204, 304}:
-            self._unframed = False
-        headers, self._headers = self._headers, _NONE
-        self.receiver.upstream_head(status, headers, self._length)
-
-    def on_body(self, data: bytes) -> None:
-        """The parser met some of a body."""
-        if self.receiver is not None:
-            self.receiver.upstream_body(data)
-
-    def on_message_complete(self) -> None:
-        """The parser met the end of an answer."""
-        if not self._head_done:  # 1xx: the answer proper is still to come
-            return
-        receiver, self.receiver = self.receiver, None
-        if receiver is None:
-            return
-        self._parser = None
-        whole = receiver.upstream_complete()
-        self.pause(paused=False)
-        self._pool.release(self, keep=self._keep and whole)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The mail server closed, or the connection broke."""
-        self._pool.lost(self)
-        receiver, self.receiver = self.receiver, None
-        if receiver is not None:
-            if self._head_done and self._unframed and exc is None:
-                receiver.upstream_complete()
-            else:
-                receiver.upstream_lost(answered=self._bytes > 0)
-        self.transport = self._parser = None
-
-    def pause_writing(self) -> None:
-        """Too much waits to be sent."""
-        if self.receiver is not None:
-            self.receiver.upstream_writable(writable=False)
-
-    def resume_writing(self) -> None:
-        """There is room again."""
-        if self.receiver is not None:
-            self.receiver.upstream_writable(writable=True)
-
-
-_NONE: list[bytes] = []  # never added to: on_message_begin makes a new one
-_PASS, _LENGTH, _ENCODING, _HOP = 1, 2, 3, 4
-# This connection's business, and not the phone's; in the usual spelling too, to save most second looks.
-_MEANINGS = {
-    b"content-length": _LENGTH,
-    b"Content-Length": _LENGTH,
-    b"transfer-encoding": _ENCODING,
-    b"Transfer-Encoding": _ENCODING,
-    b"connection": _HOP,
-    b"Connection": _HOP,
-    b"keep-alive": _HOP,
-    b"proxy-connection": _HOP,
-    b"proxy-authenticate": _HOP,
-    b"te": _HOP,
-    b"trailer": _HOP,
-    b"upgrade": _HOP,
-    b"Content-Type": _PASS,
-    b"Date": _PASS,
-    b"Server": _PASS,
-    b"Cache-Control": _PASS,
-    b"MS-Server-ActiveSync": _PASS,
-}
 
 
 class Upstream:
@@ -413,7 +200,7 @@ class _Asked:
     def __init__(self) -> None:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._status = 0
-        self._headers = _NONE
+        self._headers: list[bytes] = []
         self._body = bytearray()
 
     def upstream_head(self, status: int, headers: list[bytes], length: bytes | None) -> None:
