@@ -15,12 +15,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import phones
-from bench.measure import percentile, table, target
-from bench.parked import start_parking_server
 from tests.support import postgres_server
 from tests.support.postgres_server import PostgresServer
 from tests.support.stack import Gatepost
+
+from bench import phones
+from bench.measure import percentile, table, target
+from bench.parked import start_parking_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,6 @@ from timeit import Timer
 from typing import TYPE_CHECKING
 
 from bench.measure import median, table
-
 from gatepost.engine import AccessRequest, DeviceProperties, RuleSet, decide
 from gatepost.model import (
     AccessControlRule,
