@@ -3,9 +3,10 @@
 import asyncio
 import time
 
-from tests.support.gateway import ALICE, FOLDER_SYNC, MailServer, Received, http, report, rig, run
+from tests.support.gateway import ALICE, FOLDER_SYNC, MailServer, Received, basic, http, report, rig, run
 
-from gatepost.model import Directory, enrolled_user_id
+from gatepost.engine import Decision, Reason
+from gatepost.model import Directory, Effect, enrolled_user_id
 from gatepost.operations import access_control_rules, registrations, users
 from gatepost.store import devices
 from gatepost.wire.wbxml import Element, encode
@@ -415,5 +416,43 @@ def test_an_error_while_deciding_denies(tmp_path, monkeypatch):
             assert answer.status == 503
             assert answer.headers["x-ms-asthrottle"] == "Error"
             assert "FolderSync" not in r.mail.commands
+
+    run(story())
+
+
+def test_a_denial_that_passes_while_a_request_is_taken_back_lets_the_phone_ask_again(tmp_path, monkeypatch):
+    async def story():
+        async def never(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+            return True
+
+        async with rig(tmp_path, mail=MailServer(answering=never)) as r:
+            phone = await r.phone()
+            phone.send("FolderSync")
+            await r.until(lambda: "FolderSync" in r.mail.commands)
+            workings = r.gateway._workings
+            workings.proofs.remember(basic().encode())
+            (exchange,) = workings.connections.all()
+            right, denied = workings.decider.decide, Decision(Effect.DENY, Reason.MOBILE_DEVICE_ACCESS_RULE)
+            answers = iter((lambda *_: denied, right))
+            monkeypatch.setattr(workings.decider, "decide", lambda *asked: next(answers)(*asked), raising=False)
+            exchange.reconsider()
+            assert (await phone.answer()).status == 503
+            assert len(workings.connections) == 0
+
+    run(story())
+
+
+def test_options_has_no_body(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            phone = await r.phone()
+            phone.raw(
+                "OPTIONS",
+                "/Microsoft-Server-ActiveSync",
+                {"Host": "x", "Authorization": basic(), "Content-Length": str(len(FOLDER_SYNC))},
+                FOLDER_SYNC,
+            )
+            assert (await phone.answer()).status == 400
+            assert r.mail.received == []
 
     run(story())

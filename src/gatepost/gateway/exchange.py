@@ -124,7 +124,7 @@ class Exchange(Relay):
         if authorization is None or login is None:
             self._unauthorized()
             return None
-        if head.method == b"OPTIONS":
+        if head.method == b"OPTIONS" and head.length == 0:
             self._authorization = authorization
             self._ip_address, self._forwarded_for = self._workings.clients.client(
                 self._downstream.peer, headers.get(b"x-forwarded-for")
@@ -132,7 +132,10 @@ class Exchange(Relay):
             self._forward()
             return None
         if head.method != b"POST":
-            self._reply(405, (b"Allow", b"OPTIONS, POST"))
+            if head.method == b"OPTIONS":  # with a body, which is nobody's
+                self._reply(400)
+            else:
+                self._reply(405, (b"Allow", b"OPTIONS, POST"))
             return None
         prepared = self._workings.forwarding.prepare(
             query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey")
@@ -195,6 +198,9 @@ class Exchange(Relay):
 
     def _let_through(self, decision: Decision) -> None:
         self._workings.metrics.decided(decision)
+        if self._head is None:  # taken back from the mail server by a denial that has passed: the phone asks again
+            self._unavailable()
+            return
         if self.identity is not None:
             self._workings.connections.add(self.identity.user_id, self)
         self._forward()
