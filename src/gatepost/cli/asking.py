@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.engine import AccessRequest, DeviceProperties
 from gatepost.model import Action, Device, canonical_device_id
+from gatepost.wire.eas import device_information
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gatepost.engine import RuleSet
-
-# Versions without a message that carries DeviceInformation: such a device has had its say (see the gateway).
-_WITHOUT_DEVICE_INFORMATION = frozenset({"2.5", "12.0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def _known(device: Device | None) -> DeviceProperties:
         device_model=device.facts.model or None,
         device_operating_system=device.facts.operating_system or None,
         user_agents=tuple(agent for agent in (device.http_user_agent, device.facts.user_agent) if agent),
-        complete=device.facts.reported or device.protocol_version in _WITHOUT_DEVICE_INFORMATION,
+        complete=device.facts.reported or device.protocol_version in device_information.WITHOUT,
     )
 
 

@@ -9,6 +9,7 @@ import structlog
 from gatepost.engine import AccessRequest, Decision, DeviceProperties, Reason, decide
 from gatepost.gateway.devices import NOTHING_REPORTED
 from gatepost.model import Action, Effect
+from gatepost.wire.eas import device_information
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from gatepost.wire.eas.request import EasRequest
 
 log = structlog.get_logger(__name__)
-
-# 2.5 and 12.0 have no message that carries DeviceInformation (MS-ASPROV 2.2.2.53, MS-ASCMD 2.2.3.45): such a device has
-# had its say with its query and its User-Agent.
-_WITHOUT_DEVICE_INFORMATION = frozenset({"2.5", "12.0"})
 
 _DENIED_UNKNOWN_USER = Decision(Effect.DENY, Reason.USER_NOT_FOUND)
 _DENIED_NO_ORGANIZATION = Decision(Effect.DENY, Reason.ORGANIZATION_NOT_FOUND)
@@ -108,6 +105,6 @@ def _access_request(
             device_model=facts.model or None,
             device_operating_system=facts.operating_system or None,
             user_agents=tuple(agent for agent in (http_user_agent, facts.user_agent) if agent),
-            complete=facts.reported or eas.protocol_version in _WITHOUT_DEVICE_INFORMATION,
+            complete=facts.reported or eas.protocol_version in device_information.WITHOUT,
         ),
     )

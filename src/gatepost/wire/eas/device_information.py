@@ -28,6 +28,9 @@ _PROPERTIES = {
     "Settings:MobileOperator": "mobile_operator",
 }
 
+WITHOUT: Final = frozenset({"2.5", "12.0"})
+"""Versions without a message that carries it: such a device has had its say with its query and its User-Agent."""
+
 
 def read(body_root: Element) -> DeviceFacts | None:
     """The facts in the body of a Provision or Settings request, None where it does not report any.
