@@ -67,7 +67,8 @@ def new_phone() -> Iterator[Callable[..., Phone]]:
 
     yield make
     for phone in made:
-    
+        phone.close()
+
 
 def settle(product: Gatepost, phone: Phone, *, role: str = "all") -> Phone:
     """Let the phone in, and sync until there is nothing new."""
@@ -107,7 +108,10 @@ def test_a_mail_that_comes_in_the_moment_of_the_denial_is_not_read(new_product, 
     product.wait_parked(1)
     product.override(phone.login, phone.device_id, "DENY")
     mailbox.deliver(ALICE, new_mail("Too late", "alice"))
-    assert parked.answer(10).status in {"7", "2"}  # it may have won the race, and learns no more than that there is a mail
+    assert parked.answer(10).status in {
+        "7",
+        "2",
+    }  # it may have won the race, and learns no more than that there is a mail
     product.wait_followed()
     assert phone.sync().outcome == (200, "129")
 
