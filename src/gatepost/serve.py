@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gatepost.serve")
 
 _COMPACT_SECONDS = 600.0
+_FOLLOW_SECONDS = 1.0  # it takes a millisecond or two; whatever keeps the gateway must not keep the administrator
 _KEPT = timedelta(days=1)  # a gateway that was away for longer loads everything again
 
 
@@ -144,7 +145,14 @@ class Server:
             now=_now,
             registry=registry,
             probes=probes,
+            followed=self._followed if self._gateway is not None else None,
         )
+
+    async def _followed(self) -> None:
+        """An administrator who was answered finds the gateway of this process going by the change."""
+        assert self._store is not None
+        assert self._gateway is not None
+        await self._gateway.replica.reach(self._store.last_revision, _FOLLOW_SECONDS)
 
     def _observed(self, store: Store) -> tuple[CollectorRegistry, Mapping[str, Callable[[], Probe]]]:
         if self._gateway is None:

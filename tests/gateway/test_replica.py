@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.support.engine import change
-from tests.support.gateway import run
+from tests.support.gateway import rig, run
 
 from gatepost.gateway import replica as module
 from gatepost.gateway.replica import Replica
@@ -345,3 +345,22 @@ def test_it_does_not_outlive_its_event_loop(house):
     loop.close()
     house.replica._thread.join(5)
     assert not house.replica._thread.is_alive()
+
+
+def test_a_revision_can_be_waited_for(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            replica = r.gateway.replica
+            assert await replica.reach(replica.revision, 0.0)
+            waiting = asyncio.create_task(replica.reach(replica.revision + 1, 5.0))
+            given_up = asyncio.create_task(replica.reach(replica.revision + 1, 5.0))
+            assert not await replica.reach(replica.revision + 100, 0.01)
+            given_up.cancel()
+            await asyncio.gather(given_up, return_exceptions=True)
+            assert len(replica._awaited) == 1
+            await asyncio.to_thread(r.rule, "x", "DENY")
+            assert await waiting
+            assert replica.revision == r.store.last_revision
+            assert replica._awaited == []
+
+    run(story())

@@ -8,12 +8,15 @@ import threading
 import time
 from datetime import timedelta
 
+import botocore.session
 import httpx
 import pytest
+from botocore.config import Config
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.cli import run as run_command
 
 from gatepost import serve
+from gatepost.operations import access_keys
 from gatepost.serve import CannotListen, Role, Server
 from gatepost.settings import Address, SettingsError, load, read_key_file
 from gatepost.store import feed
@@ -89,6 +92,35 @@ def test_everything_in_one_process(folder):
     for address in addresses:
         with pytest.raises(OSError), socket.create_connection(address, 1):
             pass
+
+
+def test_whoever_was_answered_finds_the_gateway_going_by_the_change(folder, monkeypatch):
+    def slow(*arguments):
+        for changes in watch(*arguments):
+            time.sleep(0.05)
+            yield changes
+
+    watch = feed.watch
+    monkeypatch.setattr(feed, "watch", slow)
+    server = new_server(folder)
+    serving = Serving(server)
+    with serving:
+        key, secret = access_keys.create(server._context("test"), server._sealing_key)
+        client = botocore.session.Session().create_client(
+            "workmail",
+            region_name="us-east-1",
+            endpoint_url=f"http://{server.control_address}",
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=secret,
+            config=Config(proxies={}),
+        )
+        (organization,) = client.list_organizations()["OrganizationSummaries"]
+        named = {"OrganizationId": organization["OrganizationId"], "UserId": "alice@example.com", "DeviceId": "A1"}
+        for effect in ("DENY", "ALLOW") * 10:
+            client.put_mobile_device_access_override(Effect=effect, **named)
+            (ruleset,) = server._gateway.replica.rulesets.values()
+            assert [override.effect for override in ruleset.overrides.values()] == [effect]
+        client.close()
 
 
 def test_a_gateway_alone_has_health_and_no_api(folder):

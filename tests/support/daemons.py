@@ -157,7 +157,7 @@ def port_answers(port: int) -> bool:
 
 
 def wait_until(
-    condition: Callable[[], object], what: str, *, seconds: float = 15.0, alive: Iterable[Daemon] = ()
+    condition: Callable[[], object], what: str, *, seconds: float = 45.0, alive: Iterable[Daemon] = ()
 ) -> None:
     """Poll `condition` until it is true; a sentence about `what` when it never is or one of `alive` has ended."""
     deadline = time.monotonic() + seconds

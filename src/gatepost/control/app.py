@@ -28,7 +28,7 @@ from gatepost.control.render import failed, failure_of, result
 from gatepost.wire.aws_json import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from prometheus_client import CollectorRegistry
@@ -58,14 +58,23 @@ def create_app(
     now: Callable[[], datetime],
     registry: CollectorRegistry,
     probes: Mapping[str, Callable[[], health.Probe]],
+    followed: Callable[[], Awaitable[object]] | None = None,
     body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
     """The control API and the health endpoints.
 
     `context_for(access key id)` makes the context in which that caller's operations run; `secret_of(access key id)` is the
-    secret of a valid key or None; both may block, they are called in threads. `probes` are what /readyz asks.
+    secret of a valid key or None; both may block, they are called in threads. `probes` are what /readyz asks. An
+    operation is answered when `followed` returns: where a gateway runs in this process, it goes by the change already.
     """
-    endpoint = _Endpoint(context_for, secret_of, now, registry, body_seconds)
+    endpoint = _Endpoint(
+        context_for=context_for,
+        secret_of=secret_of,
+        now=now,
+        registry=registry,
+        followed=followed,
+        body_seconds=body_seconds,
+    )
     return Starlette(routes=[Route("/", endpoint.answer, methods=["POST"]), *health.routes(registry, probes)])
 
 
@@ -79,15 +88,18 @@ class _Endpoint:
 
     def __init__(
         self,
+        *,
         context_for: Callable[[str], Context],
         secret_of: Callable[[str], str | None],
         now: Callable[[], datetime],
         registry: CollectorRegistry,
+        followed: Callable[[], Awaitable[object]] | None,
         body_seconds: float,
     ) -> None:
         self._context_for = context_for
         self._secret_of = secret_of
         self._now = now
+        self._followed = followed
         self._body_seconds = body_seconds
         self._requests = Counter(
             "gatepost_control_requests",
@@ -108,6 +120,8 @@ class _Endpoint:
         try:
             body = await self._read(request)
             response = result(request_id, await run_in_threadpool(self._act, _signed(request, body), progress))
+            if self._followed is not None:
+                await self._followed()
         except ClientDisconnect:
             error, response = "ClientDisconnect", Response(status_code=400)
         except Exception as exception:  # noqa: BLE001 -- whatever it is, the client gets an AWS error and the log the rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +24,6 @@ from gatepost.model import (
 from gatepost.store import feed
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterable, Sequence
 
     from gatepost.store.database import Store
@@ -50,6 +50,7 @@ class Replica:
         self._on_change = on_change
         self._heard = float("-inf")
         self._broken = False
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,6 +63,28 @@ class Replica:
     def heard(self) -> float:
         """The moment (time.monotonic) at which the store last answered."""
         return self._heard
+
+    async def reach(self, revision: int, seconds: float) -> bool:
+        """Wait until these rules are those of `revision`, for `seconds` at most; False when they are not yet."""
+        if self.revision >= revision:
+            return True
+        awaited = (revision, asyncio.get_running_loop().create_future())
+        self._awaited.append(awaited)
+        try:
+            async with asyncio.timeout(seconds):
+                await awaited[1]
+        except TimeoutError:
+            return False
+        finally:
+            if awaited in self._awaited:
+                self._awaited.remove(awaited)
+        return True
+
+    def _tell(self) -> None:
+        """Those who wait for a revision that is reached now."""
+        for revision, reached in tuple(self._awaited):
+            if revision <= self.revision and not reached.done():
+                reached.set_result(None)
 
     def load(self) -> None:
         """Read everything once, before the first phone is let near; blocks."""
@@ -128,6 +151,7 @@ class Replica:
         self._heard = heard
         if changes:
             self._on_change(changes)
+            self._tell()
 
     def _take(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -145,6 +169,7 @@ class Replica:
     def _reinstall(self, snapshot: feed.Snapshot, rulesets: dict[str, RuleSet], heard: float) -> None:
         self._install(snapshot, rulesets, heard)
         self._on_change(None)
+        self._tell()
 
     def _install(self, snapshot: feed.Snapshot, rulesets: dict[str, RuleSet], heard: float) -> None:
         self.rulesets = rulesets

@@ -138,6 +138,7 @@ class Store:
         self.epoch = epoch
         self.now = now
         self.committed = Signal()
+        self.last_revision = 0  # of what this process committed
         self._turn = threading.Lock()
 
     @classmethod
@@ -196,6 +197,8 @@ class Store:
                 transaction = Transaction(connection, self.now(), revision)
                 yield transaction
                 changed = transaction.write_changes()
+            if changed:
+                self.last_revision = transaction.revision
         if changed:
             self.committed.send()
 
