@@ -2,6 +2,7 @@
 #
 # PYTHON=…    the Python (3.11 or later) that makes .venv; without it the first one that fits
 # UPSTREAM=…  for `make run`: an ActiveSync server to stand in front of, instead of the demo mailbox
+# DOMAIN=…    with UPSTREAM: the mail domain of its users, where it does not follow from the server's name
 # TESTS=…     for `make test`: what pytest runs, instead of everything
 
 BIN := .venv/bin
@@ -24,7 +25,7 @@ setup:
 	@scripts/set-up-venv base
 
 run: setup
-	@$(BIN)/gatepost demo $(if $(UPSTREAM),--upstream '$(UPSTREAM)')
+	@$(BIN)/gatepost demo $(if $(UPSTREAM),--upstream '$(UPSTREAM)') $(if $(DOMAIN),--domain '$(DOMAIN)')
 
 test:
 	@scripts/install-packages test

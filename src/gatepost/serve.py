@@ -88,6 +88,11 @@ class Server:
         assert self._control is not None
         return self._control.address
 
+    @property
+    def mail_domains(self) -> frozenset[str]:
+        """The mail domains of all organizations, as this process's gateway knows them."""
+        return frozenset() if self._gateway is None else frozenset(self._gateway.replica.domains)
+
     def open(self) -> None:
         """Open the store and load the rules. Raises StoreError."""
         self._store = Store.open(self.settings.store.url)

@@ -108,10 +108,10 @@ def test_address_number():
 def test_addresses():
     here, hidden = access_subject(request()), access_subject(request(ip_address=None))
     ranges = ("203.0.113.0/24",)
-    assert address_in(ranges)(here)
-    assert not address_in(("198.51.100.0/24",))(here)
-    assert not address_in(("0.0.0.0/0",))(hidden)
     for unknown in (True, False):
+        assert address_in(ranges, unknown=unknown)(here)
+        assert not address_in(("198.51.100.0/24",), unknown=unknown)(here)
+        assert address_in(("0.0.0.0/0",), unknown=unknown)(hidden) is unknown
         assert not address_not_in(ranges, unknown=unknown)(here)
         assert address_not_in(("198.51.100.0/24",), unknown=unknown)(here)
         assert address_not_in(ranges, unknown=unknown)(hidden) is unknown

@@ -101,7 +101,7 @@ def access_rule_matches(rule, request: AccessRequest):
         (
             not rule.actions or request.action in rule.actions,
             request.action not in rule.not_actions,
-            not rule.ip_ranges or (address is not None and in_ranges(address, rule.ip_ranges)),
+            not rule.ip_ranges or (hidden_denies if address is None else in_ranges(address, rule.ip_ranges)),
             not rule.not_ip_ranges
             or (hidden_denies if address is None else not in_ranges(address, rule.not_ip_ranges)),
             not rule.user_ids or request.user_id in rule.user_ids,

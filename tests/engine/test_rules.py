@@ -57,9 +57,10 @@ def test_access_lists(lists, matches):
 
 def test_a_hidden_address_helps_nobody():
     hidden = access_subject(request(ip_address=None))
-    outside = {"not_ip_ranges": ("192.0.2.0/24",)}
-    assert compile_access_control_rule(access_rule("one", ALLOW, **outside)).matches(hidden) is False
-    assert compile_access_control_rule(access_rule("one", DENY, **outside)).matches(hidden) is True
+    for ranges in ("ip_ranges", "not_ip_ranges"):
+        condition = {ranges: ("192.0.2.0/24",)}
+        assert compile_access_control_rule(access_rule("one", ALLOW, **condition)).matches(hidden) is False
+        assert compile_access_control_rule(access_rule("one", DENY, **condition)).matches(hidden) is True
 
 
 @pytest.mark.parametrize(

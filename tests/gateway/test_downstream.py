@@ -149,3 +149,43 @@ def test_cookies_of_two_headers_are_joined(tmp_path):
             assert (await phone.answer()).status == 200
 
     run(story())
+
+
+def test_a_head_that_does_not_end_is_not_read_for_long(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            for beginning in (b"GET / HTTP/1.1\r\nX-A: ", b"GET /"):
+                phone = await r.phone()
+                phone.writer.write(beginning)
+                for _ in range(4):
+                    phone.writer.write(b"a" * 10_000)
+                    await asyncio.sleep(0.01)
+                assert (await phone.answer()).status in {414, 431}
+                assert await phone.closed()
+
+    run(story())
+
+
+def test_a_body_in_chunks_without_credentials_is_asked_for_them(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            phone = await r.phone()
+            phone.writer.write(
+                f"POST {TARGET} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n".encode()
+            )
+            answer = await phone.answer()
+            assert answer.status == 401
+            assert answer.headers["www-authenticate"].startswith("Basic")
+            assert await phone.closed()
+
+    run(story())
+
+
+def test_a_large_document_is_not_decoded(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            phone = await r.phone()
+            answer = await phone.post("Provision", bytes.fromhex("03016a00000e45") + b"\0" * 300_000)
+            assert answer.status == 400
+
+    run(story())

@@ -74,7 +74,7 @@ def test_what_is_read_does_not_depend_on_how_it_comes(step):
 
 
 def test_a_body_in_chunks_is_spooled_and_measured():
-    sent = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    sent = b"POST / HTTP/1.1\r\nAuthorization: Basic YTpi\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     connection, reading = read(sent)
     assert connection.spool.getvalue() == b"abcde"
     assert connection.head.length == 5
@@ -147,3 +147,21 @@ def test_any_bytes_are_read_or_refused_and_the_same_way_in_pieces(data, step):
     whole, _ = read(data)
     pieces, _ = read(data, step)
     assert (whole.complete, whole.refused) == (pieces.complete, pieces.refused)
+
+
+def test_trailers_mean_nothing():
+    sent = (
+        b"POST / HTTP/1.1\r\nAuthorization: Basic YTpi\r\nX-Forwarded-For: 198.51.100.7\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\nAuthorization: Basic Yjpi\r\nCookie: c\r\n\r\n"
+    )
+    connection, _ = read(sent)
+    assert connection.complete == 1
+    assert connection.head.headers[b"x-forwarded-for"] == b"198.51.100.7"
+    assert connection.head.headers[b"authorization"] == b"Basic YTpi"
+    assert connection.head.lines == [b"Authorization: Basic YTpi\r\n"]
+
+
+@pytest.mark.parametrize("authorization", [b"", b"Authorization: Bearer x\r\n", b"Authorization: Basic !\r\n"])
+def test_a_body_in_chunks_is_not_kept_for_somebody_without_credentials(authorization):
+    connection, _ = read(b"POST / HTTP/1.1\r\n" + authorization + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    assert connection.refused == [401]

@@ -8,6 +8,7 @@ from collections import deque
 from tests.support.gateway import MailServer, Received, basic, http, rig, run
 
 from gatepost.gateway import relay
+from gatepost.gateway.relay import Relay
 from gatepost.wire.wbxml import Element, encode
 
 BEGINNING = encode(Element("ComposeMail:SendMail", (Element("ComposeMail:ClientId", text="1"),)))
@@ -203,6 +204,25 @@ def test_a_connection_that_was_paused_serves_the_next_request(tmp_path):
                 phone.send("FolderSync")
                 await asyncio.sleep(0.05)
                 assert len((await phone.answer()).body) == 1_000_000
+            assert r.mail.connections == 1
+
+    run(story())
+
+
+def test_a_body_that_waited_for_a_proof_goes_on_over_a_kept_connection(tmp_path, monkeypatch):
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=_echo_length)) as r:
+            r.gateway._workings.upstream._keeps_alive = True
+            phone = await r.phone()
+            await phone.post("FolderSync")
+            forward = Relay._forward
+
+            def paused_first(self):  # as `Exchange._prove` leaves it
+                self._downstream.pause_reading(paused=True)
+                forward(self)
+
+            monkeypatch.setattr(Relay, "_forward", paused_first)
+            assert (await phone.post("SendMail", LARGE[:3_000_000])).body == b"3000000"
             assert r.mail.connections == 1
 
     run(story())

@@ -128,6 +128,9 @@ async def _front(server: Server, made: Initialised) -> None:
             f"gateway      {endpoint(server.gateway_address)}  (where phones, or the web server in front, arrive)"
         )
         console.print(f"API          {endpoint(server.control_address)}  (organization {made.organization_id})")
+        console.print(
+            f"mail domains {', '.join(sorted(server.mail_domains))}  (whoever logs in under another is refused as not found)"
+        )
         console.print(f"kept in      {made.config.parent}")
         console.print(_commands(made, server.control_address))
         await stop.wait()

@@ -108,10 +108,10 @@ def address_number(address: IPv4Address | IPv6Address) -> tuple[int, int]:
     return address.version, int(address)
 
 
-def address_in(ranges: tuple[str, ...]) -> Test[AccessSubject]:
-    """Matches an address in one of the CIDR ranges; never when the address is not known. Raises ValueError."""
+def address_in(ranges: tuple[str, ...], *, unknown: bool) -> Test[AccessSubject]:
+    """Matches an address in one of the CIDR ranges; `unknown` when the address is not known. Raises ValueError."""
     known = AddressRanges(ranges)
-    return lambda subject: subject.address is not None and known.holds(*subject.address)
+    return lambda subject: unknown if subject.address is None else known.holds(*subject.address)
 
 
 def address_not_in(ranges: tuple[str, ...], *, unknown: bool) -> Test[AccessSubject]:

@@ -126,7 +126,7 @@ def _access_conditions(rule: AccessControlRule) -> list[Condition[AccessSubject]
     table: tuple[tuple[str, str, Sequence[str], Callable[[], Test[AccessSubject]]], ...] = (
         ("Actions", "Action", actions, lambda: action_in(actions)),
         ("NotActions", "Action", not_actions, lambda: outside(action_in(not_actions))),
-        ("IpRanges", "IpAddress", rule.ip_ranges, lambda: address_in(rule.ip_ranges)),
+        ("IpRanges", "IpAddress", rule.ip_ranges, lambda: address_in(rule.ip_ranges, unknown=hidden)),
         ("NotIpRanges", "IpAddress", rule.not_ip_ranges, lambda: address_not_in(rule.not_ip_ranges, unknown=hidden)),
         ("UserIds", "UserId", rule.user_ids, lambda: user_in(rule.user_ids)),
         ("NotUserIds", "UserId", rule.not_user_ids, lambda: outside(user_in(rule.not_user_ids))),

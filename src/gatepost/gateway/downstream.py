@@ -1,7 +1,8 @@
 """A phone's connection: reads requests, one at a time, and writes what their exchanges answer.
 
-A request is looked at when it is whole, or when 64 KiB of it are here (a mail being sent): then the rest streams through.
-A body in chunks is spooled to a file first, because mail servers want to be told its length.
+A request is looked at when it is whole; one with a body of more than 1 MiB (a mail being sent) when 64 KiB of that are
+here, and the rest streams through. A body in chunks is spooled to a file first, because mail servers want to be told its
+length.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import IO, TYPE_CHECKING
 
 import httptools
 
+from gatepost.gateway.answers import ASK_FOR_CREDENTIALS
 from gatepost.gateway.exchange import Exchange
-from gatepost.gateway.reading import LOOK_AT, Reading, StopReading
+from gatepost.gateway.reading import LOOK_AT, MOST_HEAD, Reading, StopReading
 
 if TYPE_CHECKING:
     from gatepost.gateway.forwarding import Head
@@ -36,6 +38,7 @@ class Downstream(asyncio.Protocol):
 
     __slots__ = (
         "_discard",
+        "_draining",
         "_exchange",
         "_keep_alive",
         "_parser",
@@ -64,6 +67,7 @@ class Downstream(asyncio.Protocol):
         self._paused = False
         self._plain: Head | None = None  # the head of a request that may be recognised when it comes again
         self._discard = False
+        self._draining = False
         self._keep_alive = True
         self._version_1_1 = True
 
@@ -107,6 +111,8 @@ class Downstream(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self.closing:
                 self.refuse(400)
+        if reading.received > MOST_HEAD and not (reading.head_read or self.complete or self.closing):
+            self.refuse(431)  # a head that does not end
         if self.complete:
             self._parser = self._reading = None
             if self._plain is not None:
@@ -118,7 +124,8 @@ class Downstream(asyncio.Protocol):
         head = self._workings.heads.get(data[:end]) if end > 3 else None
         if head is None or len(data) - end != head.length:
             return False
-        self.complete = self._keep_alive = self._version_1_1 = True
+        self.complete = self._version_1_1 = True
+        self._keep_alive = not self._draining
         self._exchange = exchange = Exchange(self._workings, self, head, data[end:], None)
         exchange.start()
         return True
@@ -152,7 +159,7 @@ class Downstream(asyncio.Protocol):
         """A head is whole; answers the request's method."""
         parser = self._parser
         assert parser is not None
-        self._keep_alive = parser.should_keep_alive()
+        self._keep_alive = parser.should_keep_alive() and not self._draining
         self._version_1_1 = parser.get_http_version() == "1.1"
         if parser.should_upgrade():  # h2c and CONNECT would carry what is not looked at
             self.refuse(400)
@@ -204,7 +211,7 @@ class Downstream(asyncio.Protocol):
         self.closing = True
         self._keep_alive = False
         if self._exchange is None and not self._discard:
-            self.reply(status)
+            self.reply(status, (ASK_FOR_CREDENTIALS,) if status == 401 else ())
 
     # -- the exchange's side
 
@@ -284,6 +291,7 @@ class Downstream(asyncio.Protocol):
 
     def drain(self) -> None:
         """The gateway stops: close now if idle, else after the answer."""
+        self._draining = True
         self._keep_alive = False
         if self._exchange is None and self._parser is None:
             self._close()

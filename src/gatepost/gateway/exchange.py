@@ -25,7 +25,7 @@ from gatepost.wire.eas import device_information, provisioning, refusal
 from gatepost.wire.eas.commands import at_least
 from gatepost.wire.eas.refusal import Status
 from gatepost.wire.eas.request import MalformedRequest, UnknownCommand
-from gatepost.wire.wbxml import WbxmlError, decode
+from gatepost.wire.wbxml import IDENTITY, WbxmlError, decode
 
 if TYPE_CHECKING:
     import asyncio
@@ -155,6 +155,9 @@ class Exchange(Relay):
 
     def _read_document(self) -> None:
         """Provision and Settings are read whole: they carry what the device says about itself."""
+        assert self._head is not None
+        if self._head.length > IDENTITY.size:
+            raise forwarding.WrongBody(f"{self._asked().command} with {self._head.length} bytes")
         body = self._body if self._spool is None else self._spool.read()
         if self._spool is not None:
             self._spool.seek(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING
 
 from gatepost.gateway.forwarding import KNOWN_HEADERS, Head
+from gatepost.wire import basic_auth
 
 if TYPE_CHECKING:
     from gatepost.gateway.downstream import Downstream
@@ -34,6 +35,7 @@ class Reading:
         "_downstream",
         "body",
         "chunked",
+        "head_read",
         "head_size",
         "headers",
         "length",
@@ -47,10 +49,11 @@ class Reading:
 
     def __init__(self, downstream: Downstream) -> None:
         self._downstream = downstream
-        self.received = 0  # bytes since it began
         self._clear()
 
     def _clear(self) -> None:
+        self.received = 0  # bytes since it began
+        self.head_read = False
         self.method = b""
         self.url = b""
         self.headers: dict[bytes, bytes] = {}
@@ -75,7 +78,9 @@ class Reading:
             self._refuse(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
+        """A header; behind a body in chunks it would be a trailer, and those mean nothing (RFC 9110 6.5.1)."""
+        if self.head_read:
+            return
         if self.received > MOST_HEAD:  # more than a head may have: some of it may be a body's
             self.head_size += len(name) + len(value) + 4
             if self.head_size > MOST_HEAD:
@@ -96,6 +101,7 @@ class Reading:
 
     def on_headers_complete(self) -> None:
         """The head is whole: how long is the body?"""
+        self.head_read = True
         self.method = self._downstream.head_read()
         headers = self.headers
         encoding = headers.get(b"transfer-encoding")
@@ -103,6 +109,9 @@ class Reading:
             self.chunked = True
             if encoding.strip().lower() != b"chunked":
                 self._refuse(501)
+            # Its length is not known before it is here, so all of it is kept: not for somebody without credentials.
+            if basic_auth.login(headers.get(b"authorization", b"")) is None:
+                self._refuse(401)
         length = headers.get(b"content-length")
         self.length = 0 if length is None else int(length)
         if self.length > MOST_BODY:

@@ -107,6 +107,7 @@ class Relay:
         connection = self._workings.upstream.take(repeatable=self._repeatable)
         if connection is not None:
             self._send(connection)
+            self._downstream.pause_reading(paused=False)  # it may have waited for its credentials to be proven
         else:
             self._connect()
 
