@@ -168,8 +168,6 @@ def test_a_stopped_server_ends_parked_requests_in_good_order(new_product, new_ph
     phone = settle(product, new_phone(product))
     parked = phone.park_ping(60)
     product.wait_parked(1)
-    began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 5
     assert server.process.returncode == 0
     assert parked.answer(1).outcome == (200, "1")

@@ -103,8 +103,13 @@ def test_allowed_it_provisions_reads_sends_and_waits(gatepost, tls_port, mailbox
         "SendMail",
         "Ping",
     }
-    (device,) = gatepost.devices()
-    assert (device["device_model"], device["device_operating_system"], device["device_user_agent"]) == ("pyactivesync", "Linux", "pyactivesync/0.1")  # fmt: skip
+    gatepost.device(
+        DEVICE_ID,
+        device_model="pyactivesync",
+        device_operating_system="Linux",
+        device_user_agent="pyactivesync/0.1",
+    )
+    assert len(gatepost.devices()) == 1
 
 
 def test_denied_while_it_waits_it_is_told_to_sync_folders_and_then_refused(gatepost, tls_port, mailbox):

@@ -239,8 +239,7 @@ def test_a_device_heals_by_an_update_of_its_operating_system(gatepost, new_phone
     told = phone.provision() if float(version) >= 14.1 else phone.settings()
     assert told.outcome == (200, "1")
     assert phone.folder_sync().outcome == (200, "1")
-    shown = next(device for device in gatepost.devices() if device["device_id"] == phone.device_id)
-    assert shown["device_operating_system"] == "Android 14"
+    gatepost.device(phone.device_id, device_operating_system="Android 14")
 
 
 def test_nobody_is_told_or_recorded_anything_without_the_password(gatepost, sogo_server, new_phone):
@@ -279,8 +278,10 @@ def test_devices_lists_refused_and_allowed_ones(gatepost, new_phone):
     refused_one.folder_sync()
     refused_one.provision()
     let_in(gatepost, allowed_one)
-    time.sleep(1.5)  # they are written down in batches
-    listed = {device["device_id"]: device for device in gatepost.devices()}
+    listed = {
+        phone.device_id: gatepost.device(phone.device_id, device_model="SM-G991B")
+        for phone in (refused_one, allowed_one)
+    }
     for phone, version in ((refused_one, "14.1"), (allowed_one, "16.1")):
         shown = listed[phone.device_id]
         assert (shown["device_type"], shown["device_model"], shown["device_operating_system"]) == (

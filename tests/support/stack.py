@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -148,6 +149,17 @@ class Gatepost:
     def gatepost(self, *arguments: str) -> str:
         """Run a `gatepost` command with this configuration."""
         return run([GATEPOST, *arguments, "--config", self.configuration], env=self.environment, cwd=self.folder)
+
+    def device(self, device_id: str, **expected: object) -> dict[str, Any]:
+        """The device of that id, once it is written down with what is expected of it: that happens in batches."""
+        deadline = time.monotonic() + 30
+        while True:
+            for device in self.devices():
+                if device["device_id"] == device_id and expected.items() <= device.items():
+                    return device
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no device `{device_id}` with {expected} in {self.devices()}")
+            time.sleep(0.2)
 
     def devices(self) -> list[dict[str, Any]]:
         """What `gatepost devices list --json` says."""

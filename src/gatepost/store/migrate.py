@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import column, func, inspect, select, table
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HEAD = "0001"  # the newest file in migrations/versions; a test compares
 _VERSIONS = table("alembic_version", column("version_num"))
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_UPGRADE_MILLISECONDS = 120_000  # a migration of a large table takes its time
 _LOCK = 0x6761746570  # "gatep": the advisory lock under which one program at a time migrates
 
 
@@ -120,7 +121,12 @@ def _upgrade(engine: Engine, *, only_if_empty: bool) -> None:
     from alembic.util import CommandError  # noqa: PLC0415
 
     configuration = _configuration()
-    with engine.connect() as plain, plain.execution_options(**{WRITE: True}) as connection, connection.begin():
+    with (
+        engine.connect() as plain,
+        _patient(plain),
+        plain.execution_options(**{WRITE: True}) as connection,
+        connection.begin(),
+    ):
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         configuration.attributes["connection"] = connection
@@ -128,6 +134,21 @@ def _upgrade(engine: Engine, *, only_if_empty: bool) -> None:
             command.upgrade(configuration, "head")
         except CommandError as error:
             raise StoreNotReady(_unknown(current)) from error
+
+
+@contextmanager
+def _patient(connection: Connection) -> Iterator[None]:
+    """Whoever upgrades waits for another one that does, not only as long as for a writer; PostgreSQL has a lock for it."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw: Any = connection.connection.dbapi_connection  # an sqlite3.Connection: this must not begin a transaction
+    (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
+    raw.execute(f"PRAGMA busy_timeout = {_UPGRADE_MILLISECONDS}")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {before}")
 
 
 def _unknown(current: str | None) -> str:
