@@ -28,7 +28,9 @@ def need(missing: str | None) -> None:
         return
     if os.environ.get("CI"):
         pytest.fail(missing, pytrace=False)
-    pytest.skip(missing)
+    pytest.skip(
+        missing
+    )  # without root or Debian the real servers cannot be installed; the sentence says what is missing
 
 
 @pytest.fixture(scope="session")

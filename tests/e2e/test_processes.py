@@ -170,4 +170,5 @@ def test_a_stopped_server_ends_parked_requests_in_good_order(new_product, new_ph
     product.wait_parked(1)
     server.stop()
     assert server.process.returncode == 0
+    assert "not_drained" not in server.said()
     assert parked.answer(1).outcome == (200, "1")

@@ -211,28 +211,9 @@ class Wire:
         self.reader = reader
         self.writer = writer
 
-    async def post(
-        self,
-        command: str,
-        body: bytes | None = None,
-        *,
-        version: str = "14.1",
-        device_id: str = "Phone1",
-        login: str = ALICE,
-        password: str = PASSWORD,
-        device_type: str = "iPhone",
-        **headers: str,
-    ) -> Response:
-        self.send(
-            command,
-            body,
-            version=version,
-            device_id=device_id,
-            login=login,
-            password=password,
-            device_type=device_type,
-            **headers,
-        )
+    async def post(self, command: str, body: bytes | None = None, **said: str) -> Response:
+        """`send`, and the answer to it."""
+        self.send(command, body, **said)
         return await self.answer()
 
     def send(

@@ -113,7 +113,10 @@ class Gateway:
         deadline = time.monotonic() + _DRAIN_SECONDS
         while self._workings.downstreams and time.monotonic() < deadline:  # noqa: ASYNC110 - a set that empties has no event
             await asyncio.sleep(0.02)
-        for downstream in tuple(self._workings.downstreams):
+        left = tuple(self._workings.downstreams)
+        if left:
+            log.warning("gateway.not_drained", connections=len(left))
+        for downstream in left:
             downstream.abort()
         for task in self._tasks:
             task.cancel()
