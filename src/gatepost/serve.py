@@ -24,6 +24,7 @@ import uvloop
 from gatepost.control.app import create_app, create_health_app
 from gatepost.control.health import replica_probe, store_probe
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
+from gatepost.gateway.limits import Limits
 from gatepost.gateway.server import Gateway
 from gatepost.operations import access_keys, users
 from gatepost.operations.context import Context
@@ -266,6 +267,13 @@ def _gateway_configuration(settings: Settings) -> GatewayConfiguration:
         max_replica_age=gateway.max_replica_age,
         organization_id=gateway.organization_id,
         ssl_context=ssl.create_default_context(cafile=gateway.upstream_ca_file) if upstream.tls else None,
+        proxy_protocol=gateway.proxy_protocol,
+        public_url=gateway.public_url,
+        autodiscover=gateway.autodiscover,
+        redirect_hosts=gateway.redirect_hosts,
+        protocol_versions=gateway.protocol_versions,
+        refused_commands=gateway.refused_commands,
+        limits=Limits(**settings.limits.model_dump()),
     )
 
 

@@ -108,12 +108,13 @@ def test_all_mistakes_are_reported_together(write):
     found = dict(line.split(": ", 1) for line in mistakes(path, environ))
     assert found == {
         "GATEPOST_GATWAY__LISTEN": "unknown variable, expected GATEPOST_SECTION__KEY with one of the sections "
-        "store, gateway, control, log",
-        "colour": "unknown key, expected one of control, gateway, log, store",
+        "store, gateway, limits, control, log",
+        "colour": "unknown key, expected one of control, gateway, limits, log, store",
         "store.url": "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, got `mysql://root:…@db/x`",
         "gateway.listen": "expected host:port, got `localhost`",
-        "gateway.lisen": "unknown key, expected one of listen, max_replica_age, organization_id, trusted_proxies, "
-        "upstream, upstream_ca_file",
+        "gateway.lisen": "unknown key, expected one of autodiscover, listen, max_replica_age, organization_id, "
+        "protocol_versions, proxy_protocol, public_url, redirect_hosts, refused_commands, trusted_proxies, upstream, "
+        "upstream_ca_file",
         "gateway.upstream": "expected the mail server's URL, http://HOST or https://HOST, a path allowed, "
         "got `mail.example.com`",
         "gateway.upstream_ca_file": "expected the path of an existing file with certificates in PEM form, "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from gatepost.gateway.limits import Limits
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -35,6 +37,13 @@ class GatewayConfiguration:
     max_replica_age: float = 3600.0
     organization_id: str | None = None
     ssl_context: SSLContext | None = None
+    proxy_protocol: bool = False
+    public_url: str | None = None
+    autodiscover: bool = True
+    redirect_hosts: tuple[str, ...] = ()
+    protocol_versions: tuple[str, ...] = ()
+    refused_commands: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 def upstream_address(url: str) -> UpstreamAddress:

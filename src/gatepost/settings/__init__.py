@@ -1,6 +1,7 @@
 """The settings: gatepost.toml and GATEPOST_* variables, read once and passed on as values."""
 
 from gatepost.settings.key_file import read_key_file, write_key_file
+from gatepost.settings.limits import LimitsSettings
 from gatepost.settings.model import (
     Address,
     ControlSettings,
@@ -17,6 +18,7 @@ __all__ = [
     "Address",
     "ControlSettings",
     "GatewaySettings",
+    "LimitsSettings",
     "LogSettings",
     "Settings",
     "SettingsError",

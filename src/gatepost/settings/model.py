@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gatepost.settings.limits import LimitsSettings
+from gatepost.settings.section import Section
+from gatepost.wire.eas.commands import COMMANDS, VERSIONS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 PREFIX = "GATEPOST_"
 
@@ -88,8 +92,34 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _networks(value: object) -> object:
+def _listed(value: object) -> object:
+    """A list, as a variable writes it: with commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _own_url(value: object) -> str:
+    url = _http_url(value)
+    if urlsplit(url).path:
+        raise ValueError
+    return url
+
+
+def _host(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", value):
+        raise ValueError
+    return value.lower()
+
+
+def _one_of(known: Collection[str]) -> Callable[[object], str]:
+    """A validator that takes the known words in any case of letters."""
+    by_key = {word.lower(): word for word in known}
+
+    def word(value: object) -> str:
+        if not isinstance(value, str) or value.lower() not in by_key:
+            raise ValueError
+        return by_key[value.lower()]
+
+    return word
 
 
 def _organization_id(value: object) -> str:
@@ -102,18 +132,14 @@ Listen: TypeAlias = Annotated[Address, BeforeValidator(_address)]
 Network: TypeAlias = Annotated[IPv4Network | IPv6Network, BeforeValidator(ip_network)]
 FilePath: TypeAlias = Annotated[Path, AfterValidator(_rooted)]
 HttpUrl: TypeAlias = Annotated[str, BeforeValidator(_http_url)]
+Host: TypeAlias = Annotated[str, BeforeValidator(_host)]
+ProtocolVersion: TypeAlias = Annotated[str, BeforeValidator(_one_of(VERSIONS))]
+Command: TypeAlias = Annotated[str, BeforeValidator(_one_of(COMMANDS))]
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
-class _Section(BaseModel):
-    """A table of the file. What a field's `description` says is what a mistake in it is answered with."""
-
-    # Defaults are validated as well: their paths start at the configuration file's folder like any other.
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, revalidate_instances="always")
-
-
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """Where rules, users, devices and keys are kept."""
 
     url: Annotated[str, BeforeValidator(_store_url)] = Field(
@@ -122,7 +148,7 @@ class StoreSettings(_Section):
     key_file: FilePath = Field(default=Path("gatepost.key"), description="the path of the key file")
 
 
-class GatewaySettings(_Section):
+class GatewaySettings(Section):
     """The data plane: where phones arrive, and the mail server behind."""
 
     listen: Listen = Field(default=Address("127.0.0.1", 8080), description="host:port")
@@ -132,8 +158,22 @@ class GatewaySettings(_Section):
     upstream_ca_file: Annotated[FilePath, AfterValidator(_existing)] | None = Field(
         default=None, description="the path of an existing file with certificates in PEM form"
     )
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_listed)] = Field(
         default=LOOPBACK, description="addresses or networks such as 10.0.0.0/8, no bits set to the right of the mask"
+    )
+    proxy_protocol: bool = Field(default=False, description="true or false")
+    public_url: Annotated[str, BeforeValidator(_own_url)] | None = Field(
+        default=None, description="https://HOST or http://HOST, without a path"
+    )
+    autodiscover: bool = Field(default=True, description="true or false")
+    redirect_hosts: Annotated[tuple[Host, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="names of hosts, with a port where it is not the usual one"
+    )
+    protocol_versions: Annotated[tuple[ProtocolVersion, ...], BeforeValidator(_listed)] = Field(
+        default=(), description=f"versions out of {', '.join(VERSIONS)}"
+    )
+    refused_commands: Annotated[tuple[Command, ...], BeforeValidator(_listed)] = Field(
+        default=(), description=f"commands out of {', '.join(COMMANDS)}"
     )
     max_replica_age: float = Field(default=3600.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0")
     organization_id: Annotated[str, BeforeValidator(_organization_id)] | None = Field(
@@ -141,13 +181,13 @@ class GatewaySettings(_Section):
     )
 
 
-class ControlSettings(_Section):
+class ControlSettings(Section):
     """The control API, health and metrics."""
 
     listen: Listen = Field(default=Address("127.0.0.1", 8081), description="host:port")
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What is written to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -171,5 +211,6 @@ class Settings(BaseSettings):
 
     store: StoreSettings = Field(default=StoreSettings(), description="a table, [store]")
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="a table, [gateway]")
+    limits: LimitsSettings = Field(default=LimitsSettings(), description="a table, [limits]")
     control: ControlSettings = Field(default=ControlSettings(), description="a table, [control]")
     log: LogSettings = Field(default=LogSettings(), description="a table, [log]")
