@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from tests.store.nouns import NOON, minutes
 
-from gatepost.model import AccessKey
+from gatepost.model import AccessKey, Role
 from gatepost.store import access_keys, feed
 
-KEY = AccessKey("AKIAEXAMPLE", "laptop", NOON)
+KEY = AccessKey("AKIAEXAMPLE", "laptop", Role.READ_ONLY, NOON)
 SEALED = bytes(range(256))
 
 
@@ -33,7 +33,7 @@ def test_revoked_by_putting_it_again(store):
 
 
 def test_listed_oldest_first(store):
-    keys = [AccessKey(name, "", minutes(age)) for name, age in (("B", 2), ("A", 3), ("C", 1))]
+    keys = [AccessKey(name, "", Role.ADMIN, minutes(age)) for name, age in (("B", 2), ("A", 3), ("C", 1))]
     put(store, *[(key, SEALED) for key in keys])
     with store.read() as reader:
         assert [key.access_key_id for key in access_keys.list(reader)] == ["C", "B", "A"]

@@ -26,6 +26,7 @@ from gatepost.model import (
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
     Organization,
+    Role,
     User,
 )
 from gatepost.store.encoding import RECORDS, EncodingError, Record, decode, encode
@@ -131,7 +132,7 @@ def test_pairs_are_pairs():
 
 
 def test_an_access_key_has_an_encoding_too():
-    key = AccessKey("AKIAEXAMPLE", "laptop", NOON, None)
+    key = AccessKey("AKIAEXAMPLE", "laptop", Role.BRIDGE, NOON, None)
     record = Record(AccessKey)
     assert record.from_document(record.to_document(key)) == key
 

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 import gatepost.store
 from gatepost.store import feed, migrate
@@ -20,6 +21,7 @@ from gatepost.store.errors import StoreError, StoreNotReady
 from gatepost.store.schema import metadata
 
 MIGRATIONS = Path(gatepost.store.__file__).parent / "migrations"
+REVISIONS = tuple(sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("*.py")))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -61,7 +63,7 @@ def test_the_migrations_make_the_schema(empty_url):
 
 
 def test_upgrade_creates_and_a_second_time_changes_nothing(empty_url):
-    assert migrate.status(empty_url) == migrate.Status(None, migrate.HEAD, (migrate.HEAD,))
+    assert migrate.status(empty_url) == migrate.Status(None, migrate.HEAD, REVISIONS)
     assert migrate.upgrade(empty_url) == migrate.Status(migrate.HEAD, migrate.HEAD, ())
     store = Store.open(empty_url)
     epoch = store.epoch
@@ -100,22 +102,65 @@ def test_a_version_that_is_not_known_is_left_alone(empty_url):
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_url, monkeypatch, tmp_path):
-    """All or nothing: a copy of the migrations with a second one that fails half-way."""
+    """All or nothing: a copy of the migrations with one more that fails half-way."""
     shutil.copytree(MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "migrations/versions/0002_broken.py").write_text(
-        'from alembic import op\nrevision = "0002"\ndown_revision = "0001"\n\n\ndef upgrade():\n'
+    head = migrate.HEAD
+    (tmp_path / "migrations/versions/9000_broken.py").write_text(
+        f'from alembic import op\nrevision = "9000"\ndown_revision = "{head}"\n\n\ndef upgrade():\n'
         '    op.execute("CREATE TABLE half (id INTEGER)")\n    op.execute("not SQL")\n'
     )
     migrate.upgrade(empty_url)
     monkeypatch.setattr(migrate, "_MIGRATIONS", tmp_path / "migrations")
-    monkeypatch.setattr(migrate, "HEAD", "0002")
-    assert migrate.status(empty_url) == migrate.Status("0001", "0002", ("0002",))
+    monkeypatch.setattr(migrate, "HEAD", "9000")
+    assert migrate.status(empty_url) == migrate.Status(head, "9000", ("9000",))
     with pytest.raises(StoreError):
         migrate.upgrade(empty_url)
-    assert migrate.status(empty_url).current == "0001"
+    assert migrate.status(empty_url).current == head
     engine = connect(parse_url(empty_url))
     assert not inspect(engine).has_table("half")
     engine.dispose()
+
+
+@pytest.fixture
+def up_to(empty_url, monkeypatch, tmp_path):
+    """Call it with a revision: the empty database is brought to it, as a program of its time would have done."""
+
+    def upgrade(revision):
+        folder = tmp_path / f"up_to_{revision}"
+        shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in (folder / "versions").glob("*.py"):
+            if file.name[:4] > revision:
+                file.unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr(migrate, "_MIGRATIONS", folder)
+            patch.setattr(migrate, "HEAD", revision)
+            assert migrate.upgrade(empty_url).current == revision
+
+    return upgrade
+
+
+def execute(url, *statements):
+    """What the last statement answers."""
+    engine = connect(parse_url(url))
+    try:
+        with engine.connect() as plain, plain.execution_options(**{WRITE: True}) as connection, connection.begin():
+            for statement in statements:
+                answer = connection.execute(text(statement))
+            return answer.all() if answer.returns_rows else None
+    finally:
+        engine.dispose()
+
+
+def test_0002_access_keys_that_were_there_may_do_everything(empty_url, up_to):
+    up_to("0001")
+    insert = "INSERT INTO access_keys (access_key_id, description, date_created, sealed_secret) VALUES"
+    execute(empty_url, f"{insert} ('AKIAOLD', 'laptop', '2026-01-01 00:00:00', 'sealed')")
+    migrate.upgrade(empty_url)
+    assert execute(empty_url, "SELECT access_key_id, description, role FROM access_keys") == [
+        ("AKIAOLD", "laptop", "admin")
+    ]
+    with pytest.raises(IntegrityError):  # nothing gets the role by saying nothing
+        execute(empty_url, f"{insert} ('AKIANEW', '', '2026-01-01 00:00:00', 'sealed')")
 
 
 def test_status_creates_no_file(tmp_path):

@@ -11,7 +11,7 @@ from gatepost.model.directory import (
     address_key,
     enrolled_user_id,
 )
-from gatepost.model.keys import AccessKey
+from gatepost.model.keys import AccessKey, Role
 from gatepost.model.rules import (
     AccessControlRule,
     Action,
@@ -38,6 +38,7 @@ __all__ = [
     "Noun",
     "Organization",
     "OrganizationState",
+    "Role",
     "User",
     "address_key",
     "canonical_device_id",

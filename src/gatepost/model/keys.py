@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+class Role(StrEnum):
+    """What the holder of an access key may do; which operations that are is written in `control.roles`."""
+
+    ADMIN = "admin"
+    READ_ONLY = "read-only"
+    BRIDGE = "bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,5 +24,6 @@ class AccessKey:
 
     access_key_id: str
     description: str
+    role: Role
     date_created: datetime
     date_revoked: datetime | None = None

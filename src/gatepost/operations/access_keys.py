@@ -7,7 +7,7 @@ import string
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatepost.model import AccessKey
+from gatepost.model import AccessKey, Role
 from gatepost.operations.errors import EntityNotFoundException
 from gatepost.operations.sealing import seal, unseal
 from gatepost.store import access_keys
@@ -21,11 +21,13 @@ _ID_ALPHABET = string.ascii_uppercase + "234567"
 _SECRET_ALPHABET = string.ascii_letters + string.digits
 
 
-def create(context: Context, sealing_key: bytes, *, description: str = "") -> tuple[AccessKey, str]:
+def create(
+    context: Context, sealing_key: bytes, *, role: Role = Role.ADMIN, description: str = ""
+) -> tuple[AccessKey, str]:
     """A new access key and its secret, which is never shown again."""
     access_key_id = "AKIA" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(16))
     secret = "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(40))
-    key = AccessKey(access_key_id, description, date_created=context.now())
+    key = AccessKey(access_key_id, description, role, date_created=context.now())
     with context.store.begin() as transaction:
         access_keys.put(transaction, key, seal(sealing_key, access_key_id, secret))
     return key, secret

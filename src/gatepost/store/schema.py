@@ -219,6 +219,7 @@ access_keys = Table(
     metadata,
     Column("access_key_id", Key, primary_key=True),
     Column("description", Text, nullable=False),
+    Column("role", Text, nullable=False),
     Column("date_created", Moment, nullable=False),
     Column("date_revoked", Moment),
     Column("sealed_secret", LargeBinary, nullable=False),
