@@ -63,8 +63,17 @@ class LimitExceededException(WorkMailError):
     default_message = "The request exceeds the limit of the resource."
 
 
+class MailDomainInUseException(WorkMailError):
+    """The domain is another organization's, the default one, or the domain of somebody's address."""
+
+    default_message = (
+        "The domain you're trying to change is in use by another user or organization in your account. "
+        "See the error message for details."
+    )
+
+
 class MailDomainNotFoundException(WorkMailError):
-    """The address is not in one of the organization's mail domains."""
+    """The domain, or that of an address, is not one of the organization's mail domains."""
 
     default_message = "The domain specified is not found in your organization."
 
@@ -98,9 +107,15 @@ class ReservedNameException(WorkMailError):
 
 
 class ResourceNotFoundException(WorkMailError):
-    """There is no such override."""
+    """There is no such override or impersonation role, or no organization of this ARN."""
 
     default_message = "The resource cannot be found."
+
+
+class TooManyTagsException(WorkMailError):
+    """One more tag than an organization may have."""
+
+    default_message = "The resource can have up to 50 user-applied tags."
 
 
 class UnsupportedOperationException(WorkMailError):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 # WorkMail gives an organization without a domain of its own `<alias>.awsapps.com`; `.internal` is the top-level domain that
 # ICANN reserved for private use, so this one never is somebody's.
-DEFAULT_DOMAIN_SUFFIX = "gatepost.internal"
+TEST_DOMAIN_SUFFIX = "gatepost.internal"
 
 _BATCH = 500
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
@@ -154,6 +154,19 @@ def require_active(reader: Reader, organization_id: str) -> Organization:
     return organization
 
 
+def mail_domain(name: str) -> str:
+    """The domain name in lower case, the form in which it is kept. Raises `InvalidParameterException` where it is none."""
+    domain = name.lower()
+    if not _DOMAIN.fullmatch(domain):
+        raise InvalidParameterException(f"{name} is not a domain name.")
+    return domain
+
+
+def alias_domain(alias: str) -> str:
+    """The mail domain of an organization that was created without one of its own."""
+    return f"{alias.lower()}.{TEST_DOMAIN_SUFFIX}"
+
+
 def default_mobile_device_access_rule(organization_id: str, now: datetime) -> MobileDeviceAccessRule:
     """The rule that lets every mobile device in until it is replaced."""
     return MobileDeviceAccessRule(
@@ -197,11 +210,8 @@ def _get(reader: Reader, organization_id: str) -> Organization:
 
 
 def _mail_domains(alias: str, domains: Sequence[Mapping[str, str] | str]) -> tuple[str, ...]:
-    given = [(domain if isinstance(domain, str) else domain["DomainName"]).lower() for domain in domains]
-    for name in given:
-        if not _DOMAIN.fullmatch(name):
-            raise InvalidParameterException(f"{name} is not a domain name.")
-    return tuple(dict.fromkeys(given)) or (f"{alias.lower()}.{DEFAULT_DOMAIN_SUFFIX}",)
+    given = [mail_domain(domain if isinstance(domain, str) else domain["DomainName"]) for domain in domains]
+    return tuple(dict.fromkeys(given)) or (alias_domain(alias),)
 
 
 def _require_free(transaction: Transaction, alias: str, domains: tuple[str, ...], organization_id: str | None) -> None:

@@ -62,7 +62,11 @@ def _check(transaction: Transaction, organization: Organization) -> None:
     other = find_by_alias(transaction, organization.alias)
     if other is not None and other.organization_id != organization.organization_id:
         raise UniqueViolation("alias", organization.alias, other.organization_id)
-    for domain in organization.domains:
-        other = find_by_domain(transaction, domain)
-        if other is not None and other.organization_id != organization.organization_id:
-            raise UniqueViolation("domain", domain, other.organization_id)
+    names = {domain.lower(): domain for domain in organization.domains}
+    taken = transaction.connection.execute(
+        select(mail_domains)
+        .where(mail_domains.c.domain.in_(names), mail_domains.c.organization_id != organization.organization_id)
+        .order_by(mail_domains.c.domain)
+    ).first()
+    if taken is not None:
+        raise UniqueViolation("domain", names[taken.domain], taken.organization_id)

@@ -43,6 +43,25 @@ def find(reader: Reader, organization_id: str, login_or_id: str) -> User | None:
     return found
 
 
+def find_by_domain(reader: Reader, organization_id: str, domain: str) -> User | None:
+    """A user, not deleted, who has an address or an alias in the mail domain (lower case); None when nobody has.
+
+    A name that looks like such an address is not one.
+    """
+    ending = f"@{domain}"
+    tail = func.substr(logins.c.login, func.length(logins.c.login) - len(ending) + 1)
+    rows = reader.connection.execute(
+        select(logins.c.user_id, logins.c.login)
+        .where(logins.c.organization_id == organization_id, tail == ending)
+        .order_by(logins.c.login)
+    )
+    for user_id, login in rows.all():
+        user = get(reader, organization_id, user_id)
+        if user is not None and login in {address_key(one) for one in (user.email or "", *user.aliases)}:
+            return user
+    return None
+
+
 def put(transaction: Transaction, user: User) -> int:
     """Create or replace; returns the revision. Raises UniqueViolation ("login") when another user has one of its logins."""
     wanted = () if user.state is EntityState.DELETED else _logins(user)
