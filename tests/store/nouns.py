@@ -14,6 +14,9 @@ from gatepost.model import (
     Directory,
     Effect,
     EntityState,
+    EntityType,
+    Group,
+    GroupMember,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
     Organization,
@@ -53,6 +56,24 @@ def a_user(user_id: str = "user-1", **changes: Any) -> User:
         "date_created": NOON,
     }
     return User(user_id=user_id, **(fields | changes))
+
+
+def a_group(group_id: str = "group-1", **changes: Any) -> Group:
+    fields = {
+        "organization_id": ORGANIZATION,
+        "name": group_id,
+        "email": None,
+        "aliases": (),
+        "state": EntityState.ENABLED,
+        "hidden_from_global_address_list": False,
+        "date_created": NOON,
+    }
+    return Group(group_id=group_id, **(fields | changes))
+
+
+def a_member(group_id: str = "group-1", member_id: str = "user-1", **changes: Any) -> GroupMember:
+    fields = {"organization_id": ORGANIZATION, "member_type": EntityType.USER}
+    return GroupMember(group_id=group_id, member_id=member_id, **(fields | changes))
 
 
 def a_rule(rule_id: str = "rule-1", **changes: Any) -> MobileDeviceAccessRule:

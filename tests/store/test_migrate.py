@@ -163,6 +163,35 @@ def test_0002_access_keys_that_were_there_may_do_everything(empty_url, up_to):
         execute(empty_url, f"{insert} ('AKIANEW', '', '2026-01-01 00:00:00', 'sealed')")
 
 
+def test_0003_finds_the_logins_of_those_who_were_deleted(empty_url, up_to):
+    up_to("0002")
+    organization = "m-0123456789abcdef0123456789abcdef"
+    moment = "'2026-01-01 00:00:00'"
+    users = (
+        ("gone", "Alice", "'Alice@example.com'", '["alice@example.com", "Al@example.com"]', "DELETED"),
+        ("again", "alice", "NULL", "[]", "DELETED"),
+        ("here", "bob", "'bob@example.com'", "[]", "ENABLED"),
+    )
+    execute(
+        empty_url,
+        "INSERT INTO organizations (organization_id, alias, directory, domains, default_domain, state, date_created) "
+        f"VALUES ('{organization}', 'example', 'open', '[]', 'example.com', 'Active', {moment})",
+        *[
+            "INSERT INTO users (organization_id, user_id, name, email, aliases, state, attributes, date_created, name_key)"
+            f" VALUES ('{organization}', '{user_id}', '{name}', {email}, '{aliases}', '{state}', '[]', {moment}, 'x')"
+            for user_id, name, email, aliases, state in users
+        ],
+    )
+    migrate.upgrade(empty_url)
+    found = execute(empty_url, "SELECT organization_id, login, user_id FROM deleted_logins ORDER BY user_id, login")
+    assert found == [
+        (organization, "alice", "again"),
+        (organization, "al@example.com", "gone"),
+        (organization, "alice", "gone"),
+        (organization, "alice@example.com", "gone"),
+    ]
+
+
 def test_status_creates_no_file(tmp_path):
     assert migrate.status(f"sqlite:///{tmp_path}/none.db").current is None
     assert list(tmp_path.iterdir()) == []

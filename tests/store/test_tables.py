@@ -30,6 +30,8 @@ def test_a_table_has_the_columns_of_its_noun_and_the_key_of_its_change(kind):
             Kind.MOBILE_DEVICE_ACCESS_OVERRIDE: ("user_id", "device_id"),
             Kind.ACCESS_CONTROL_RULE: ("name",),
             Kind.DEVICE: ("user_id", "device_id"),
+            Kind.GROUP: ("group_id",),
+            Kind.GROUP_MEMBER: ("group_id", "member_id"),
         }[kind]
     )
 

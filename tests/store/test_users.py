@@ -129,6 +129,25 @@ def test_a_deleted_user_stays_under_its_id_and_gives_back_its_logins(store):
         put(store, alice)
 
 
+def test_found_by_the_domain_of_an_address(store):
+    def found(domain, organization_id=ORGANIZATION):
+        with store.read() as reader:
+            user = users.find_by_domain(reader, organization_id, domain)
+            return None if user is None else user.user_id
+
+    put(
+        store,
+        a_user("1", name="a@named.example", email="One@Mail.example"),
+        a_user("2", name="two", aliases=("x@mail.example.org", "y@sub.other.example")),
+        a_user("3", name="b@mail.example", email=None),
+        a_user("4", name="four", email="four@gone.example", state=EntityState.DELETED),
+    )
+    assert (found("mail.example"), found("mail.example.org"), found("sub.other.example")) == ("1", "2", "2")
+    for domain in ("named.example", "gone.example", "other.example", "example", "ail.example", "mail%", ""):
+        assert found(domain) is None
+    assert found("mail.example", OTHER) is None
+
+
 def test_a_user_needs_its_organization(store):
     with pytest.raises(StoreError):
         put(store, a_user(organization_id="m-unknown"))

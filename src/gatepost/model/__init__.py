@@ -4,7 +4,11 @@ from gatepost.model.change import Change, Kind, Noun
 from gatepost.model.device import Device, DeviceFacts, canonical_device_id
 from gatepost.model.directory import (
     Directory,
+    Entity,
     EntityState,
+    EntityType,
+    Group,
+    GroupMember,
     Organization,
     OrganizationState,
     User,
@@ -31,7 +35,11 @@ __all__ = [
     "DeviceFacts",
     "Directory",
     "Effect",
+    "Entity",
     "EntityState",
+    "EntityType",
+    "Group",
+    "GroupMember",
     "Kind",
     "MobileDeviceAccessOverride",
     "MobileDeviceAccessRule",

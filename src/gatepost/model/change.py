@@ -1,4 +1,4 @@
-"""A change: what gateways follow."""
+"""A change: what gateways follow, those of the kinds that they decide by."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatepost.model.device import Device
-from gatepost.model.directory import Organization, User
+from gatepost.model.directory import Group, GroupMember, Organization, User
 from gatepost.model.rules import AccessControlRule, MobileDeviceAccessOverride, MobileDeviceAccessRule
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-Noun: TypeAlias = Organization | User | MobileDeviceAccessRule | MobileDeviceAccessOverride | AccessControlRule | Device
+Noun: TypeAlias = (
+    Organization
+    | User
+    | MobileDeviceAccessRule
+    | MobileDeviceAccessOverride
+    | AccessControlRule
+    | Device
+    | Group
+    | GroupMember
+)
 
 
 class Kind(StrEnum):
@@ -25,6 +34,8 @@ class Kind(StrEnum):
     MOBILE_DEVICE_ACCESS_OVERRIDE = "mobile_device_access_override"
     ACCESS_CONTROL_RULE = "access_control_rule"
     DEVICE = "device"
+    GROUP = "group"
+    GROUP_MEMBER = "group_member"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,7 @@ class Change:
     """One row of the feed: the noun as it is from `revision` on, or None when it was deleted.
 
     `key` names the noun within its organization and kind: () for the organization itself, (user_id,), (rule_id,),
-    (user_id, device_id), (rule name,), (user_id, device_id).
+    (user_id, device_id), (rule name,), (user_id, device_id), (group_id,), (group_id, member_id).
     """
 
     revision: int

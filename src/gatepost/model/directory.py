@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID, uuid5
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ class EntityState(StrEnum):
     ENABLED = "ENABLED"
     DISABLED = "DISABLED"
     DELETED = "DELETED"
+
+
+class EntityType(StrEnum):
+    """What an entity of the directory is: WorkMail `EntityType` without RESOURCE, and `MemberType`."""
+
+    USER = "USER"
+    GROUP = "GROUP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,38 @@ class User:
     date_created: datetime
     date_enabled: datetime | None = None
     date_disabled: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group; `name`, `email` and `aliases` are nobody else's, user or group, and no logins.
+
+    `email` is None until the group is registered (RegisterToWorkMail).
+    """
+
+    organization_id: str
+    group_id: str
+    name: str
+    email: str | None
+    aliases: tuple[str, ...]
+    state: EntityState
+    hidden_from_global_address_list: bool
+    date_created: datetime
+    date_enabled: datetime | None = None
+    date_disabled: datetime | None = None
+
+
+Entity: TypeAlias = User | Group
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """That a user or a group, neither of them deleted, is a member of a group."""
+
+    organization_id: str
+    group_id: str
+    member_id: str
+    member_type: EntityType
 
 
 def address_key(login: str) -> str:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args, ge
 from gatepost.model import (
     AccessControlRule,
     Device,
+    Group,
+    GroupMember,
     Kind,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
@@ -171,6 +173,8 @@ RECORDS: Mapping[Kind, Record[Any]] = {
     Kind.MOBILE_DEVICE_ACCESS_OVERRIDE: Record(MobileDeviceAccessOverride),
     Kind.ACCESS_CONTROL_RULE: Record(AccessControlRule),
     Kind.DEVICE: Record(Device),
+    Kind.GROUP: Record(Group),
+    Kind.GROUP_MEMBER: Record(GroupMember),
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -152,6 +153,60 @@ logins = Table(
     Index(None, "organization_id", "user_id"),
 )
 
+# The same of the users that are deleted; several may have had one.
+deleted_logins = Table(
+    "deleted_logins",
+    metadata,
+    Column("organization_id", Key, primary_key=True),
+    Column("login", Key, primary_key=True),
+    Column("user_id", Key, primary_key=True),
+    ForeignKeyConstraint(["organization_id", "user_id"], ["users.organization_id", "users.user_id"]),
+    Index(None, "organization_id", "user_id"),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("organization_id", Key, ForeignKey("organizations.organization_id"), primary_key=True),
+    Column("group_id", Key, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("aliases", Document, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("hidden_from_global_address_list", Boolean, nullable=False),
+    Column("date_created", Moment, nullable=False),
+    Column("date_enabled", Moment),
+    Column("date_disabled", Moment),
+    # what ListGroups filters by, in the form in which two spellings are one
+    Column("name_key", Text, nullable=False),
+    Column("email_key", Text),
+)
+
+# Every name, address and alias of the groups that are not deleted. What is here is not in `logins`, and the other way
+# round: the one writer that there is looks at both. A table of its own, because a group does not log in, and because a
+# program of the time before groups goes on reading and writing `logins` while the others are upgraded.
+group_names = Table(
+    "group_names",
+    metadata,
+    Column("organization_id", Key, primary_key=True),
+    Column("name", Key, primary_key=True),
+    Column("group_id", Key, nullable=False),
+    ForeignKeyConstraint(["organization_id", "group_id"], ["groups.organization_id", "groups.group_id"]),
+    Index(None, "organization_id", "group_id"),
+)
+
+# A member is a user or a group; neither leaves its table, so there is nothing that a foreign key would catch.
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("organization_id", Key, primary_key=True),
+    Column("group_id", Key, primary_key=True),
+    Column("member_id", Key, primary_key=True),
+    Column("member_type", Text, nullable=False),
+    ForeignKeyConstraint(["organization_id", "group_id"], ["groups.organization_id", "groups.group_id"]),
+    Index(None, "organization_id", "member_id"),
+)
+
 mobile_device_access_rules = Table(
     "mobile_device_access_rules",
     metadata,
@@ -242,4 +297,6 @@ NOUN_TABLES: Mapping[Kind, Table] = {
     Kind.MOBILE_DEVICE_ACCESS_OVERRIDE: mobile_device_access_overrides,
     Kind.ACCESS_CONTROL_RULE: access_control_rules,
     Kind.DEVICE: devices,
+    Kind.GROUP: groups,
+    Kind.GROUP_MEMBER: group_members,
 }
