@@ -71,7 +71,8 @@ def test_a_status_is_said_to_no_version_that_does_not_know_it(status):
         if at_least(version, "14.1" if status > 163 else "14.0"):
             assert decode(refusal.body).text_at("FolderHierarchy:Status") == str(int(status))
         else:
-            assert refusal.http_status == (449 if 140 <= status <= 144 else 403)
+            assert refusal.http_status == {137: 501, 138: 400}.get(status, 449 if 140 <= status <= 144 else 403)
+            assert refusal.phrase
             assert refusal.body == b""
 
 

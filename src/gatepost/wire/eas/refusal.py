@@ -3,7 +3,8 @@
 Theory of operation (MS-ASCMD 2.2.2; MS-ASHTTP 2.2.2.1.1). From 14.0 on a command's answer may carry a common status in
 the command's own root element, with HTTP 200. A status is understood from the version that introduced it. Before, and
 where a command has no WBXML answer, an HTTP status with an empty body takes its place. 401 and 5xx are never used to
-refuse: the first makes phones ask for the password, the second makes them start all over.
+refuse a phone: the first makes phones ask for the password, the second makes them start all over. (501 is said of a
+command, and only of one that OPTIONS does not offer.)
 """
 
 from __future__ import annotations
@@ -21,17 +22,25 @@ __all__ = ["COMMAND_ROOTS", "CONTENT_TYPE", "Refusal", "Status", "ask_to_provisi
 
 CONTENT_TYPE: Final = "application/vnd.ms-sync.wbxml"
 
-_PHRASES = {200: "OK", 403: "Forbidden", 449: "Retry after sending a PROVISION command"}
+_PHRASES = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    449: "Retry after sending a PROVISION command",
+    501: "Not Implemented",
+}
 _REASON = re.compile(r"[A-Za-z0-9]{0,64}", re.ASCII)
 
 
 class Status(IntEnum):
-    """The common status codes (MS-ASCMD 2.2.2) that tell a phone to stay out or to provision first."""
+    """The common status codes (MS-ASCMD 2.2.2) that tell a phone to stay out, to provision first, or to ask otherwise."""
 
     USER_DISABLED_FOR_SYNC = 126
     DEVICE_IS_BLOCKED_FOR_THIS_USER = 129
     ACCESS_DENIED = 130
     ACCOUNT_DISABLED = 131
+    COMMAND_NOT_SUPPORTED = 137
+    VERSION_NOT_SUPPORTED = 138
     DEVICE_NOT_FULLY_PROVISIONABLE = 139
     REMOTE_WIPE_REQUESTED = 140
     LEGACY_DEVICE_ON_STRICT_POLICY = 141
@@ -50,18 +59,18 @@ class Status(IntEnum):
     @property
     def http_status(self) -> int:
         """What takes its place where it cannot be said: 449 asks to provision, 403 refuses (MS-ASCMD 2.2.2)."""
-        return 449 if self in _ASKS_TO_PROVISION else 403
+        return _INSTEAD.get(self, 403)
 
 
-_ASKS_TO_PROVISION = frozenset(
-    {
-        Status.REMOTE_WIPE_REQUESTED,
-        Status.LEGACY_DEVICE_ON_STRICT_POLICY,
-        Status.DEVICE_NOT_PROVISIONED,
-        Status.POLICY_REFRESH,
-        Status.INVALID_POLICY_KEY,
-    }
-)
+_INSTEAD = {
+    Status.COMMAND_NOT_SUPPORTED: 501,
+    Status.VERSION_NOT_SUPPORTED: 400,
+    Status.REMOTE_WIPE_REQUESTED: 449,
+    Status.LEGACY_DEVICE_ON_STRICT_POLICY: 449,
+    Status.DEVICE_NOT_PROVISIONED: 449,
+    Status.POLICY_REFRESH: 449,
+    Status.INVALID_POLICY_KEY: 449,
+}
 
 
 @dataclass(frozen=True, slots=True)
