@@ -49,11 +49,55 @@ def test_who_asked(peer, forwarded, client):
         ("127.0.0.1", b"[2001:db8::1"),
         ("127.0.0.1", b"[2001:db8::1]x"),
         ("127.0.0.1", b"198.51.100.07"),
+        ("127.0.0.1", b"198.51.100.7%eth0"),
+        ("127.0.0.1", b"[198.51.100.7]"),
         ("127.0.0.1", b",".join([b"127.0.0.1"] * (HOP_LIMIT + 9))),
     ],
 )
 def test_nobody_knows(peer, forwarded):
     assert client_address(peer, forwarded, TRUSTED) is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("192.0.2.1", b"for=198.51.100.7", "192.0.2.1"),
+        ("127.0.0.1", b"for=198.51.100.7", "198.51.100.7"),
+        ("127.0.0.1", b"for=203.0.113.9, for=198.51.100.7;proto=https, for=10.1.2.3", "198.51.100.7"),
+        ("::1", b'for=_hidden, for="[2001:db8::1]:4711"', "2001:db8::1"),
+        ("127.0.0.1", b"for=unknown", None),
+        ("127.0.0.1", b"for=198.51.100.7, for=_hidden", None),
+        ("127.0.0.1", b"for=198.51.100.7, for=unknown, for=10.1.2.3", None),
+        ("127.0.0.1", b"for=198.51.100.7, proto=https", None),
+        ("127.0.0.1", b"for=2001:db8::1", None),
+        ("127.0.0.1", b'x="for=203.0.113.9, for=198.51.100.7', None),
+        ("127.0.0.1", b",".join([b"for=127.0.0.1"] * HOP_LIMIT), "127.0.0.1"),
+        ("127.0.0.1", b",".join([b"for=198.51.100.7", *[b"for=127.0.0.1"] * HOP_LIMIT]), None),
+        ("", b"for=198.51.100.7", None),
+    ],
+)
+def test_who_asked_by_the_standard_header(peer, forwarded, client):
+    assert client_address(peer, None, TRUSTED, forwarded) == (None if client is None else ip_address(client))
+
+
+@pytest.mark.parametrize(
+    ("x_forwarded_for", "forwarded", "client"),
+    [
+        (b"198.51.100.7", b"for=198.51.100.7", "198.51.100.7"),
+        (b"203.0.113.9, 198.51.100.7", b"for=198.51.100.7", "198.51.100.7"),
+        (b"198.51.100.7, 10.1.2.3", b"for=198.51.100.7", "198.51.100.7"),
+        (b"198.51.100.7", b"for=198.51.100.8", None),
+        (b"198.51.100.7", b"for=198.51.100.8, for=198.51.100.7, for=203.0.113.9", None),
+        (b"198.51.100.7", b"for=unknown", None),
+        (b"198.51.100.7", b"", None),
+        (b"", b"for=198.51.100.7", None),
+        (b"nonsense", b"nonsense", None),
+    ],
+)
+def test_two_headers_that_disagree_are_worth_nothing(x_forwarded_for, forwarded, client):
+    expected = None if client is None else ip_address(client)
+    assert client_address("127.0.0.1", x_forwarded_for, TRUSTED, forwarded) == expected
+    assert client_address("192.0.2.1", x_forwarded_for, TRUSTED, forwarded) == ip_address("192.0.2.1")
 
 
 def test_nobody_is_trusted_by_default():

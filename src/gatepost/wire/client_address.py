@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
+from gatepost.wire.forwarded import ForwardedError, nodes, read_address
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -17,48 +18,46 @@ HOP_LIMIT = 32
 
 
 def client_address(
-    peer: str | None, x_forwarded_for: bytes | None, trusted_networks: Sequence[Network]
+    peer: str | None, x_forwarded_for: bytes | None, trusted_networks: Sequence[Network], forwarded: bytes | None = None
 ) -> Address | None:
-    """Who asked: the peer, or, where the peer is a trusted proxy, the last address in `X-Forwarded-For` that is not one.
+    """Who asked: the peer, or, where the peer is a trusted proxy, the last address named to it that is not one.
 
-    Each proxy appends the address it saw, so the list is read from its end, and everything to the left of the first
-    address that nobody trusted vouched for is hearsay. None where the address cannot be known: no peer, or a trusted
-    proxy that says something unreadable. Several X-Forwarded-For headers are to be joined by a comma. IPv4-mapped IPv6
-    addresses are IPv4.
+    Each proxy appends the address it saw to `X-Forwarded-For` or to `Forwarded` (RFC 7239), so the list is read from its
+    end, and everything to the left of the first address that nobody trusted vouched for is hearsay. None where the
+    address cannot be known: no peer, a trusted proxy that says something unreadable or hides who it speaks for, or both
+    headers with different clients in them, one of which went through a proxy that knows only the other. Several headers
+    of a name are to be joined by a comma. IPv4-mapped IPv6 addresses are IPv4.
     """
-    address = _parse(peer) if peer is not None else None
-    if address is None or x_forwarded_for is None:
+    address = None if peer is None else read_address(peer)
+    if address is None or not is_trusted(address, trusted_networks):
         return address
-    for hop in reversed(x_forwarded_for.rsplit(b",", HOP_LIMIT)):
-        if not _is_trusted(address, trusted_networks):
-            return address
-        address = _parse(hop.strip().decode("latin-1"))
-        if address is None:
-            return None
-    return address
+    clients: set[Address | None] = set()
+    if x_forwarded_for is not None:
+        hops = reversed(x_forwarded_for.rsplit(b",", HOP_LIMIT))
+        clients.add(_client(address, (read_address(hop.strip().decode("latin-1")) for hop in hops), trusted_networks))
+    if forwarded is not None:
+        clients.add(_client(address, _named(forwarded), trusted_networks))
+    if not clients:
+        return address
+    return clients.pop() if len(clients) == 1 else None
 
 
-def _is_trusted(address: Address, trusted_networks: Sequence[Network]) -> bool:
+def is_trusted(address: Address, trusted_networks: Sequence[Network]) -> bool:
+    """True for a proxy that is believed."""
     return any(address in network for network in trusted_networks)
 
 
-@lru_cache(maxsize=4096)
-def _parse(text: str) -> Address | None:
-    """An address, perhaps with a port as some proxies write it (`192.0.2.1:443`, `[2001:db8::1]:443`)."""
-    if text.startswith("["):
-        text, bracket, port = text[1:].partition("]")
-        if not bracket or (port and not _is_port(port)):
-            return None
-    elif text.count(":") == 1:
-        text, _, port = text.partition(":")
-        if not _is_port(f":{port}"):
-            return None
+def _named(forwarded: bytes) -> Iterable[Address | None]:
     try:
-        address = ip_address(text.partition("%")[0])
-    except (AddressValueError, ValueError):
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+        found = nodes(forwarded)
+    except ForwardedError:
+        return (None,)
+    return reversed(found if len(found) <= HOP_LIMIT else [None, *found[-HOP_LIMIT:]])
 
 
-def _is_port(text: str) -> bool:
-    return text[:1] == ":" and text[1:].isascii() and text[1:].isdigit() and len(text) <= 6
+def _client(address: Address | None, hops: Iterable[Address | None], trusted: Sequence[Network]) -> Address | None:
+    for hop in hops:
+        if address is None or not is_trusted(address, trusted):
+            return address
+        address = hop
+    return address
