@@ -17,6 +17,9 @@ from gatepost.model import (
     EntityType,
     Group,
     GroupMember,
+    ImpersonationRole,
+    ImpersonationRoleType,
+    ImpersonationRule,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
     Organization,
@@ -117,6 +120,20 @@ def an_access_control_rule(name: str = "office", **changes: Any) -> AccessContro
         "date_modified": NOON,
     }
     return AccessControlRule(name=name, **(fields | changes))
+
+
+def a_role(role_id: str = "role-1", **changes: Any) -> ImpersonationRole:
+    rule = ImpersonationRule("rule-1", "all but one", None, Effect.ALLOW, (), ("user-1",))
+    fields = {
+        "organization_id": ORGANIZATION,
+        "name": "migration",
+        "type": ImpersonationRoleType.READ_ONLY,
+        "description": None,
+        "rules": (rule,),
+        "date_created": NOON,
+        "date_modified": NOON,
+    }
+    return ImpersonationRole(role_id=role_id, **(fields | changes))
 
 
 def a_device(user_id: str = "user-1", device_id: str = "ABC", **changes: Any) -> Device:

@@ -13,6 +13,7 @@ from tests.store.nouns import (
     a_device,
     a_group,
     a_member,
+    a_role,
     a_rule,
     a_user,
     an_access_control_rule,
@@ -26,6 +27,7 @@ from gatepost.model import (
     Device,
     Group,
     GroupMember,
+    ImpersonationRole,
     Kind,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
@@ -44,6 +46,7 @@ CLASSES = {
     Kind.DEVICE: Device,
     Kind.GROUP: Group,
     Kind.GROUP_MEMBER: GroupMember,
+    Kind.IMPERSONATION_ROLE: ImpersonationRole,
 }
 EXAMPLES = {
     Kind.ORGANIZATION: an_organization(),
@@ -54,6 +57,7 @@ EXAMPLES = {
     Kind.DEVICE: a_device(),
     Kind.GROUP: a_group(),
     Kind.GROUP_MEMBER: a_member(),
+    Kind.IMPERSONATION_ROLE: a_role(),
 }
 
 st.register_type_strategy(

@@ -32,6 +32,7 @@ def test_a_table_has_the_columns_of_its_noun_and_the_key_of_its_change(kind):
             Kind.DEVICE: ("user_id", "device_id"),
             Kind.GROUP: ("group_id",),
             Kind.GROUP_MEMBER: ("group_id", "member_id"),
+            Kind.IMPERSONATION_ROLE: ("role_id",),
         }[kind]
     )
 

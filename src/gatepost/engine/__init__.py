@@ -10,6 +10,7 @@ from gatepost.engine.explain import (
     StepExplained,
     explain,
 )
+from gatepost.engine.impersonation import ImpersonationEffect, impersonation_effect
 from gatepost.engine.ruleset import RuleSet
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Decision",
     "DeviceProperties",
     "Explanation",
+    "ImpersonationEffect",
     "Outcome",
     "Reason",
     "RuleExplained",
@@ -27,5 +29,6 @@ __all__ = [
     "access_control_effect",
     "decide",
     "explain",
+    "impersonation_effect",
     "mobile_device_access_effect",
 ]

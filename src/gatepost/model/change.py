@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gatepost.model.device import Device
 from gatepost.model.directory import Group, GroupMember, Organization, User
-from gatepost.model.rules import AccessControlRule, MobileDeviceAccessOverride, MobileDeviceAccessRule
+from gatepost.model.rules import (
+    AccessControlRule,
+    ImpersonationRole,
+    MobileDeviceAccessOverride,
+    MobileDeviceAccessRule,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +27,7 @@ Noun: TypeAlias = (
     | Device
     | Group
     | GroupMember
+    | ImpersonationRole
 )
 
 
@@ -36,6 +42,7 @@ class Kind(StrEnum):
     DEVICE = "device"
     GROUP = "group"
     GROUP_MEMBER = "group_member"
+    IMPERSONATION_ROLE = "impersonation_role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class Change:
     """One row of the feed: the noun as it is from `revision` on, or None when it was deleted.
 
     `key` names the noun within its organization and kind: () for the organization itself, (user_id,), (rule_id,),
-    (user_id, device_id), (rule name,), (user_id, device_id), (group_id,), (group_id, member_id).
+    (user_id, device_id), (rule name,), (user_id, device_id), (group_id,), (group_id, member_id), (role_id,).
     """
 
     revision: int

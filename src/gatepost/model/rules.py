@@ -1,4 +1,4 @@
-"""Rules and overrides: what an administrator says about devices and about access."""
+"""Rules, overrides and impersonation roles: what an administrator says about devices and about access."""
 
 from __future__ import annotations
 
@@ -90,5 +90,41 @@ class AccessControlRule:
     not_user_ids: tuple[str, ...]
     impersonation_role_ids: tuple[str, ...]
     not_impersonation_role_ids: tuple[str, ...]
+    date_created: datetime
+    date_modified: datetime
+
+
+class ImpersonationRoleType(StrEnum):
+    """What the role may do in a mailbox that it may open (WorkMail `ImpersonationRoleType`)."""
+
+    FULL_ACCESS = "FULL_ACCESS"
+    READ_ONLY = "READ_ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class ImpersonationRule:
+    """A rule of a role; the users are ids, an empty tuple is no condition."""
+
+    rule_id: str
+    name: str | None
+    description: str | None
+    effect: Effect
+    target_users: tuple[str, ...]
+    not_target_users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImpersonationRole:
+    """Whose mailboxes a program may open over EWS (WorkMail `ImpersonationRole`); gateways do not decide by it.
+
+    `rules` are in the order in which they were given.
+    """
+
+    organization_id: str
+    role_id: str
+    name: str
+    type: ImpersonationRoleType
+    description: str | None
+    rules: tuple[ImpersonationRule, ...]
     date_created: datetime
     date_modified: datetime

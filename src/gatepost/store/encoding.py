@@ -18,6 +18,7 @@ from gatepost.model import (
     Device,
     Group,
     GroupMember,
+    ImpersonationRole,
     Kind,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
@@ -175,6 +176,7 @@ RECORDS: Mapping[Kind, Record[Any]] = {
     Kind.DEVICE: Record(Device),
     Kind.GROUP: Record(Group),
     Kind.GROUP_MEMBER: Record(GroupMember),
+    Kind.IMPERSONATION_ROLE: Record(ImpersonationRole),
 }
 
 

@@ -253,6 +253,28 @@ access_control_rules = Table(
     Column("date_modified", Moment, nullable=False),
 )
 
+impersonation_roles = Table(
+    "impersonation_roles",
+    metadata,
+    Column("organization_id", Key, ForeignKey("organizations.organization_id"), primary_key=True),
+    Column("role_id", Key, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("description", Text),
+    Column("rules", Document, nullable=False),
+    Column("date_created", Moment, nullable=False),
+    Column("date_modified", Moment, nullable=False),
+)
+
+# What organizations are labelled with. Nothing decides by it, so it is not in the feed.
+tags = Table(
+    "tags",
+    metadata,
+    Column("organization_id", Key, ForeignKey("organizations.organization_id"), primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 # No foreign keys: a device is an observation, and one odd row must not cost a gateway its whole batch.
 devices = Table(
     "devices",
@@ -299,4 +321,5 @@ NOUN_TABLES: Mapping[Kind, Table] = {
     Kind.DEVICE: devices,
     Kind.GROUP: groups,
     Kind.GROUP_MEMBER: group_members,
+    Kind.IMPERSONATION_ROLE: impersonation_roles,
 }
