@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.support import evidence
 from tests.support.cli import run
 
 PORTS = {"GATEPOST_GATEWAY__LISTEN": "127.0.0.1:0", "GATEPOST_CONTROL__LISTEN": "127.0.0.1:0"}
@@ -26,6 +27,7 @@ def shown_until_it_stays_up(folder, *arguments: str) -> str:
     rest, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
+    evidence.command_output("gatepost demo", shown + rest, errors)
     return shown + rest
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,6 +21,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from tests.support import evidence
 
 from gatepost.control.app import create_app
 from gatepost.control.health import store_probe
@@ -69,6 +71,9 @@ class Server:
             time.sleep(0.005)
 
     def close(self):
+        urllib.request.urlopen(
+            f"{self.url}/metrics", timeout=10
+        ).read()  # searched for secrets, as everything that is read
         self._uvicorn.should_exit = True
         self._thread.join()
         self._socket.close()
@@ -110,6 +115,7 @@ class Server:
             **environment,
         }
         ran = subprocess.run([AWS, *words], env=given, capture_output=True, text=True, timeout=60, check=False)
+        evidence.command_output(f"aws {' '.join(words[:2])}", ran.stdout, ran.stderr)
         return Ran(ran.returncode, ran.stdout, ran.stderr)
 
     def signed_headers(self, body, *, target="WorkMailService.ListOrganizations", **more):

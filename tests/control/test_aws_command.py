@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.support.secrets import password
 
 from gatepost.control.dispatch import OPERATIONS
 
@@ -39,7 +40,9 @@ def test_organizations(aws, server):
 
 
 def test_users_and_aliases(aws, domain):
-    user_id = aws("create-user", "--name", "bob", "--display-name", "Bob", "--password", "examplePa$$w0rd")["UserId"]
+    user_id = aws("create-user", "--name", "bob", "--display-name", "Bob", "--password", password("bob's, typed"))[
+        "UserId"
+    ]
     aws("register-to-work-mail", "--entity-id", "bob", "--email", f"bob@{domain}")
     aws("update-user", "--user-id", "bob", "--job-title", "Postman", "--no-hidden-from-global-address-list")
     described = aws("describe-user", "--user-id", f"bob@{domain}")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.support.secrets import password
 
 from gatepost.control.contract import operation_names, output_shape
 from gatepost.control.dispatch import OPERATIONS
@@ -39,7 +40,7 @@ def test_users(client, organization_id, domain):
         **where,
         Name="bob",
         DisplayName="Bob",
-        Password="correct horse",
+        Password=password("a new user's"),
         FirstName="Robert",
         HiddenFromGlobalAddressList=True,
     )["UserId"]

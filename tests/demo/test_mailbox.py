@@ -6,6 +6,7 @@ from email.message import EmailMessage
 
 import pyactivesync
 import pytest
+from tests.support import secrets
 from tests.support.loop import in_loop
 
 from gatepost.demo.mailbox import VERSIONS, Mailbox
@@ -15,6 +16,7 @@ from gatepost.demo.phone_http import HttpClient
 from gatepost.wire.basic_auth import Credentials, render
 from gatepost.wire.wbxml import Element, encode
 
+ALICES = secrets.password("alice's mailbox")
 PATH = "/Microsoft-Server-ActiveSync"
 QUERY = "Cmd=FolderSync&User=alice&DeviceId=PHONE1&DeviceType=iPhone"
 FOLDER_SYNC = encode(Element("FolderHierarchy:FolderSync", (Element("FolderHierarchy:SyncKey", text="0"),)))
@@ -22,7 +24,7 @@ FOLDER_SYNC = encode(Element("FolderHierarchy:FolderSync", (Element("FolderHiera
 
 @asynccontextmanager
 async def mailbox_and_client(**options):
-    mailbox = Mailbox({"alice@example.com": "secret", "bob@example.com": "hidden"}, **options)
+    mailbox = Mailbox({"alice@example.com": ALICES, "bob@example.com": secrets.password("bob's mailbox")}, **options)
     await mailbox.start()
     client = HttpClient(mailbox.url)
     try:
@@ -32,7 +34,7 @@ async def mailbox_and_client(**options):
         await mailbox.close()
 
 
-def headers(login: str = "alice", password: str = "secret", **more: str) -> dict[str, str]:
+def headers(login: str = "alice", password: str = ALICES, **more: str) -> dict[str, str]:
     authorization = render(Credentials(login, password)).decode()
     return {"Authorization": authorization, "MS-ASProtocolVersion": "14.1", **more}
 
@@ -57,10 +59,10 @@ async def test_every_form_of_a_login_is_one_user(login):
         {},
         {"Authorization": "Bearer x"},
         {"Authorization": "Basic !"},
-        headers("alice", "wrong"),
-        headers("carol", "secret"),
-        headers("alice@other.example", "secret"),
-        headers("bob", "secret"),
+        headers("alice", secrets.password("a wrong one")),
+        headers("carol", ALICES),
+        headers("alice@other.example", ALICES),
+        headers("bob", ALICES),
     ],
 )
 @in_loop
@@ -162,9 +164,9 @@ async def test_deliver_wakes_nobody_else_and_knows_its_users():
 
 @in_loop
 async def test_closing_ends_parked_requests():
-    mailbox = Mailbox({"alice@example.com": "secret"})
+    mailbox = Mailbox({"alice@example.com": ALICES})
     await mailbox.start()
-    phone = Phone(mailbox.url, "alice", "secret")
+    phone = Phone(mailbox.url, "alice", ALICES)
     parked = asyncio.create_task(phone.ping(60, INBOX))
     await asyncio.sleep(0.05)
     await mailbox.close()
@@ -181,7 +183,7 @@ def _foreign_story(url: str, deliver) -> dict[str, object]:
     message["From"], message["To"], message["Subject"] = "alice@example.com", "bob@example.com", "from afar"
     message.set_content("hello\n")
     found: dict[str, object] = {}
-    with pyactivesync.Client("ignored", "alice@example.com", "secret", device_id="FOREIGN1") as client:
+    with pyactivesync.Client("ignored", "alice@example.com", ALICES, device_id="FOREIGN1") as client:
         client._transport.base_url = url + PATH
         folders = {folder.name: folder for folder in client.list_folders()}
         inbox = folders["Inbox"].id

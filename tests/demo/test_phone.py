@@ -6,12 +6,14 @@ from email.message import EmailMessage
 
 import pytest
 from tests.support.loop import in_loop
+from tests.support.secrets import password
 
 from gatepost.demo.mailbox import Mailbox
 from gatepost.demo.mailbox_accounts import SENT
 from gatepost.demo.phone import Answer, Phone
 from gatepost.wire.wbxml import Element, encode
 
+ALICES = password("alice's mailbox")
 FORMS = [(version, form) for version in ("12.1", "14.1", "16.1") for form in (False, True)]
 
 
@@ -24,10 +26,12 @@ def mail(subject: str, to: str = "bob@example.com", body: str = "Grüße\n") -> 
 
 @asynccontextmanager
 async def mailbox_and_phone(version: str = "14.1", *, base64: bool = False, policy_required: bool = False):
-    mailbox = Mailbox({"alice@example.com": "secret", "bob@example.com": "hidden"}, policy_required=policy_required)
+    mailbox = Mailbox(
+        {"alice@example.com": ALICES, "bob@example.com": password("bob's mailbox")}, policy_required=policy_required
+    )
     await mailbox.start()
     phone = Phone(
-        mailbox.url, "alice@example.com", "secret", "ApplC39GQ8NNDTDL", version=version, base64=base64,
+        mailbox.url, "alice@example.com", ALICES, "ApplC39GQ8NNDTDL", version=version, base64=base64,
         friendly_name="Alice's phone", settings_user_agent="iOS/17.5 dataaccessd/1.0",
     )  # fmt: skip
     try:
@@ -124,7 +128,7 @@ async def test_it_provisions_when_asked_if_told_to(version, base64):
 @in_loop
 async def test_a_wrong_password_is_401():
     async with mailbox_and_phone() as (mailbox, phone):
-        phone.password = "wrong"
+        phone.password = password("a wrong one")
         for answer in (await phone.options(), await phone.folder_sync()):
             assert (answer.http_status, answer.ok) == (401, False)
             assert answer.headers["www-authenticate"].startswith("Basic ")

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.conftest import ACCOUNTS, boto3_client
 from tests.support.mails import new_mail
 from tests.support.phone import Phone, document, tag
+from tests.support.secrets import password as new_password
 from tests.support.stack import Gatepost
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def test_a_device_heals_by_an_update_of_its_operating_system(gatepost, new_phone
 
 
 def test_nobody_is_told_or_recorded_anything_without_the_password(gatepost, sogo_server, new_phone):
-    phone = new_phone(password="wrong")
+    phone = new_phone(password=new_password("a wrong one, typed on a phone"))
     answer = phone.folder_sync()
     assert answer.http_status == 401
     assert "basic" in answer.headers["www-authenticate"].lower()

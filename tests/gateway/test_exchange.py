@@ -3,7 +3,18 @@
 import asyncio
 import time
 
-from tests.support.gateway import ALICE, FOLDER_SYNC, MailServer, Received, basic, http, report, rig, run
+from tests.support.gateway import (
+    ALICE,
+    FOLDER_SYNC,
+    WRONG_PASSWORD,
+    MailServer,
+    Received,
+    basic,
+    http,
+    report,
+    rig,
+    run,
+)
 
 from gatepost.engine import Decision, Reason
 from gatepost.model import Directory, Effect, enrolled_user_id
@@ -71,7 +82,7 @@ def test_options_passes_for_any_device_and_offers_provision(tmp_path):
             phone.raw(
                 "OPTIONS",
                 "/Microsoft-Server-ActiveSync",
-                {"Host": "x", "Authorization": "Basic " + "YWxpY2VAZXhhbXBsZS5jb206Y29ycmVjdCBob3JzZQ=="},
+                {"Host": "x", "Authorization": basic()},
             )
             answer = await phone.answer()
             assert answer.status == 200
@@ -121,10 +132,10 @@ def test_who_cannot_log_in_is_told_nothing_and_recorded_nowhere(tmp_path):
             await r.settled()
             phone = await r.phone()
             for device_id in ("KNOWN", "UNKNOWN"):
-                answer = await phone.post("FolderSync", device_id=device_id, password="wrong")
+                answer = await phone.post("FolderSync", device_id=device_id, password=WRONG_PASSWORD)
                 assert (answer.status, answer.body) == (401, b"")
                 assert "x-ms-asthrottle" not in answer.headers
-            answer = await phone.post("Provision", report("iPhone", "iOS 18"), password="wrong")
+            answer = await phone.post("Provision", report("iPhone", "iOS 18"), password=WRONG_PASSWORD)
             assert answer.status == 401
             assert len(r.gateway.devices) == 0
 
@@ -135,7 +146,7 @@ def test_a_401_of_the_mail_server_asks_for_basic_only_and_forgets_the_proof(tmp_
     async def story():
         async with rig(tmp_path) as r:
             phone = await r.phone()
-            answer = await phone.post("FolderSync", password="wrong")
+            answer = await phone.post("FolderSync", password=WRONG_PASSWORD)
             assert answer.status == 401
             assert answer.headers["www-authenticate"] == 'Basic realm="mail"'
             r.deny_by_default()
@@ -338,7 +349,7 @@ def test_an_open_directory_takes_a_user_up_when_the_mail_server_accepted_the_log
         async with rig(tmp_path) as r:
             phone = await r.phone()
             assert (await phone.post("FolderSync", login="carol")).status == 200
-            assert (await phone.post("FolderSync", login="mallory", password="wrong")).status == 401
+            assert (await phone.post("FolderSync", login="mallory", password=WRONG_PASSWORD)).status == 401
             listed = lambda: [user.email for user in users.list(r.context, organization_id=r.organization_id).items]  # noqa: E731
             await r.until(lambda: listed() == ["carol@example.com"])
 

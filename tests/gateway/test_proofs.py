@@ -3,84 +3,17 @@
 import asyncio
 
 import pytest
-from tests.support.gateway import MailServer, Received, basic, http, run
+from tests.support.gateway import PASSWORD, WRONG_PASSWORD, MailServer, Received, basic, http, run
 
 from gatepost.gateway import proofs as module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
+from gatepost.gateway.credentials import Proofs
 from gatepost.gateway.outbox import Outbox
-from gatepost.gateway.proofs import Prober, Proof, Proofs
+from gatepost.gateway.proofs import Prober, Proof
 from gatepost.gateway.upstream import Upstream
 
 ALICE = basic().encode()
-WRONG = basic(password="wrong").encode()
-
-
-class FakeClock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-def test_an_acceptance_is_remembered_for_five_minutes():
-    clock = FakeClock()
-    proofs = Proofs(clock)
-    assert not proofs.remembers(ALICE)
-    proofs.remember(ALICE)
-    assert proofs.remembers(ALICE)
-    assert not proofs.remembers(WRONG)
-    clock.now += 299.9
-    assert proofs.remembers(ALICE)
-    clock.now += 0.1
-    assert not proofs.remembers(ALICE)
-
-
-def test_a_new_acceptance_counts_anew():
-    clock = FakeClock()
-    proofs = Proofs(clock)
-    proofs.remember(ALICE)
-    clock.now += 200
-    proofs.remember(ALICE)
-    clock.now += 200
-    assert proofs.remembers(ALICE)
-    assert len(proofs) == 1
-
-
-def test_a_refusal_forgets_it():
-    proofs = Proofs(FakeClock())
-    proofs.remember(ALICE)
-    proofs.forget(ALICE)
-    proofs.forget(WRONG)
-    assert not proofs.remembers(ALICE)
-    assert len(proofs) == 0
-
-
-def test_the_memory_is_bounded_and_what_is_over_goes_first(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_REMEMBERED", 10)
-    clock = FakeClock()
-    proofs = Proofs(clock)
-    for number in range(5):
-        proofs.remember(b"old %d" % number)
-    clock.now += 301
-    for number in range(6):
-        proofs.remember(b"new %d" % number)
-    assert all(proofs.remembers(b"new %d" % number) for number in range(6))
-    assert len(proofs) == 6
-    for number in range(100):
-        proofs.remember(b"flood %d" % number)
-        assert proofs.remembers(b"flood %d" % number)
-        assert len(proofs) <= 10
-
-
-def test_no_password_is_kept():
-    proofs, other = Proofs(), Proofs()
-    proofs.remember(ALICE)
-    other.remember(ALICE)
-    [key], [other_key] = proofs._until, other._until
-    assert len(key) == 24
-    assert key != other_key, "each process has a salt of its own"
-    assert not any(part in key for part in (ALICE, b"correct", ALICE[6:16]))
+WRONG = basic(password=WRONG_PASSWORD).encode()
 
 
 def test_a_proof_says_whether_it_is_one():

@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+from tests.support.secrets import password
 
 from gatepost.engine import RuleSet
 from gatepost.model import EntityState, enrolled_user_id
@@ -13,6 +14,8 @@ from gatepost.operations.errors import (
     ReservedNameException,
 )
 from gatepost.store import users as user_rows
+
+PASSWORD = password("a new user's")
 
 
 def create(context, organization_id, name, **more):
@@ -32,9 +35,9 @@ def test_a_new_user_is_disabled_and_has_no_address(context, organization_id):
 
 
 def test_passwords_are_not_kept(context, store, organization_id):
-    create(context, organization_id, "bob", password="correct horse")
+    create(context, organization_id, "bob", password=PASSWORD)
     with store.read() as reader:
-        assert "correct horse" not in repr(user_rows.page(reader, organization_id, None, 10))
+        assert PASSWORD not in repr(user_rows.page(reader, organization_id, None, 10))
 
 
 @pytest.mark.parametrize(

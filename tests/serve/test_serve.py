@@ -13,6 +13,7 @@ import httpx
 import pytest
 from botocore.config import Config
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support import evidence
 from tests.support.cli import run as run_command
 
 from gatepost import serve
@@ -210,3 +211,4 @@ def test_a_process_says_when_it_is_ready_and_ends_well(folder, number, tmp_path)
     assert process.returncode == 0, rest
     assert time.monotonic() - started < 5
     assert "Traceback" not in rest
+    evidence.command_output("gatepost serve", "", json.dumps(ready) + rest)

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support import evidence
+
 from gatepost.cli import main
 
 
@@ -33,4 +35,5 @@ def run(*arguments: object) -> Ran:
             main([str(one) for one in arguments])
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    evidence.command_output(f"gatepost {' '.join(map(str, arguments[:2]))}", out.getvalue(), err.getvalue())
     return Ran(code, out.getvalue(), err.getvalue())

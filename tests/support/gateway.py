@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import uvloop
+from tests.support import secrets
 
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.server import Gateway
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALICE = "alice@example.com"
-PASSWORD = "correct horse"
+PASSWORD = secrets.password("a mailbox behind the gateway's tests")
+WRONG_PASSWORD = secrets.password("a wrong one, typed at the gateway")
 FOLDER_SYNC = encode(Element("FolderHierarchy:FolderSync", (Element("FolderHierarchy:SyncKey", text="0"),)))
 PING = encode(Element("Ping:Ping", (Element("Ping:HeartbeatInterval", text="600"),)))
 SYNC = encode(Element("AirSync:Sync", (Element("AirSync:Wait", text="10"),)))
@@ -61,6 +63,10 @@ class Received:
     line: str
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def question(self) -> bool:
+        return self.line.startswith("OPTIONS") and "x-forwarded-for" not in self.headers
 
     @property
     def command(self) -> str:
@@ -132,7 +138,12 @@ class MailServer:
 
     @property
     def commands(self) -> list[str]:
-        return [one.command for one in self.received]
+        """What phones asked for; the gateway's own questions whether somebody can log in are `questions`."""
+        return [one.command for one in self.received if not one.question]
+
+    @property
+    def questions(self) -> list[Received]:
+        return [one for one in self.received if one.question]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -249,6 +260,7 @@ class Wire:
     async def answer(self) -> Response:
         message = await read_message(self.reader)
         assert message is not None, "the connection was closed without an answer"
+        secrets.record("answer", "the gateway's answer to a phone", repr(message[:2]).encode() + message[2])
         return Response(int(message[0].split(" ")[1]), message[1], message[2])
 
     async def closed(self) -> bool:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psycopg
 from tests.support.daemons import Daemon, free_ports, run, scratch_folder, start, wait_until
+from tests.support.secrets import password
 
+PASSWORD = password("PostgreSQL's")
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 fsync = off
@@ -104,8 +106,8 @@ class PostgresServer:
         return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
 
     def url(self, database: str) -> str:
-        """The database as SQLAlchemy names it."""
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+        """The database as SQLAlchemy names it; with a password, which this server does not look at and nobody may see."""
+        return f"postgresql+psycopg://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run one statement outside of a transaction; its rows, if it has any."""

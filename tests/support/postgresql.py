@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support import postgres_server
+from tests.support import evidence, postgres_server
 from tests.support.daemons import Daemon, run, start
 from tests.support.postgres_server import PostgresServer
 
@@ -95,6 +95,7 @@ class Cluster(PostgresServer):
             migrate.upgrade(self.url(name))
             self._made.add(name)
         yield self.url(name)
+        evidence.store_of(self.url(name))
         self.execute(_EMPTY, database=name)
         self._free.append(name)
 
@@ -109,4 +110,5 @@ def cluster() -> Iterator[Cluster]:
         server.start()
         yield server
     finally:
+        evidence.process_log("PostgreSQL", server.root / "postgres.log")
         server.remove()

@@ -35,13 +35,14 @@ import httpx
 from tests.support.daemons import Daemon, free_ports, port_answers, program, scratch_folder, start, wait_until
 from tests.support.mails import seed_mails
 from tests.support.postgres_server import PostgresServer, programs
+from tests.support.secrets import password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import EmailMessage
 
 DOMAIN = "example.com"
-PASSWORDS = {"alice": "alice-secret-1", "bob": "bob-secret-1"}
+PASSWORDS = {user: password(f"{user}'s mailbox") for user in ("alice", "bob")}
 FOLDERS = ("INBOX", "Drafts", "Sent", "Trash", "Junk", "Templates")
 _FILES = Path(__file__).parent / "sogo_files"
 _MASTER = Path("/usr/lib/postfix/sbin/master")
@@ -252,10 +253,10 @@ class Sogo:
             database="sogo",
         )
         run("alter table sogo_users owner to sogo", database="sogo")
-        for user, password in PASSWORDS.items():
+        for user, plain in PASSWORDS.items():
             full = f"{user.capitalize()} Example"
             run(
-                f"insert into sogo_users values ('{user}', '{user}', '{ssha256(password)}', '{full}', '{user}@{DOMAIN}', '{full}', '{user.capitalize()}', 'Example')",
+                f"insert into sogo_users values ('{user}', '{user}', '{ssha256(plain)}', '{full}', '{user}@{DOMAIN}', '{full}', '{user.capitalize()}', 'Example')",
                 database="sogo",
             )
 
@@ -311,7 +312,7 @@ class Sogo:
                 session.select(folder)
 
 
-def ssha256(password: str) -> str:
+def ssha256(plain: str) -> str:
     """A password as dovecot and SOGo read it from the users' table."""
     salt = os.urandom(8)
-    return "{SSHA256}" + base64.b64encode(hashlib.sha256(password.encode() + salt).digest() + salt).decode()
+    return "{SSHA256}" + base64.b64encode(hashlib.sha256(plain.encode() + salt).digest() + salt).decode()

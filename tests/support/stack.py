@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+import psycopg
 from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from tests.support import evidence
 from tests.support.daemons import Daemon, free_ports, run, scratch_folder, start, wait_until
 
 from gatepost.store import feed
@@ -45,7 +48,8 @@ class Gatepost:
             **(settings or {}),
         }
         command = [GATEPOST, "init", "--json", "--directory", self.folder, "--organization-id", ORGANIZATION_ID, "--domain", domain, "--upstream", upstream]  # fmt: skip
-        self.initial: dict[str, str] = json.loads(run(command, env=self.environment, cwd=self.folder))
+        self.initial: dict[str, str] = json.loads(self._run(command))
+        evidence.key_file(self.folder / "gatepost.key")
         self.configuration = self.folder / Path(self.initial["config"]).name
         self.organization_id = self.initial["organization_id"]
         self.gateway_url = f"http://127.0.0.1:{gateway_port}/Microsoft-Server-ActiveSync"
@@ -124,9 +128,17 @@ class Gatepost:
         wait_until(lambda: self.metrics(role)["gatepost_parked_requests"] >= count, f"{count} requests are parked")
 
     def stop(self) -> None:
-        """Stop every process and remove the folder."""
+        """Stop every process and remove the folder; what they have left is evidence (`tests.support.secrets`)."""
+        for role, daemon in zip(self.health_urls, self._daemons, strict=False):
+            if daemon.alive():
+                with contextlib.suppress(OSError):
+                    self.metrics(role)
         for daemon in reversed(self._daemons):
             daemon.stop()
+        for daemon in self._daemons:
+            evidence.process_log(daemon.name, daemon.log)
+        with contextlib.suppress(psycopg.OperationalError):  # a test may have stopped PostgreSQL
+            evidence.store_of(self.store_url)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- what an administrator does
@@ -148,7 +160,12 @@ class Gatepost:
 
     def gatepost(self, *arguments: str) -> str:
         """Run a `gatepost` command with this configuration."""
-        return run([GATEPOST, *arguments, "--config", self.configuration], env=self.environment, cwd=self.folder)
+        return self._run([GATEPOST, *arguments, "--config", self.configuration])
+
+    def _run(self, command: list[str | Path]) -> str:
+        out = run(command, env=self.environment, cwd=self.folder)
+        evidence.command_output(" ".join(["gatepost", *map(str, command[1:3])]), out)
+        return out
 
     def device(self, device_id: str, **expected: object) -> dict[str, Any]:
         """The device of that id, once it is written down with what is expected of it: that happens in batches."""
