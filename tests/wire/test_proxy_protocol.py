@@ -165,10 +165,12 @@ def test_the_specifications_longest_lines_fit():
 
 
 def test_what_begins_like_nothing_else():
-    assert begins(version_1("203.0.113.7"))
-    assert begins(version_2("203.0.113.7"))
-    assert not begins(b"PROPFIND / HTTP/1.1\r\n")
-    assert not begins(b"\r\n\r\nPOST / HTTP/1.1\r\n")
+    for header in (version_1("203.0.113.7"), version_2("203.0.113.7"), b"PROXY nonsense", SIGNATURE):
+        assert begins(header) is True
+    for data in (b"PROPFIND / HTTP/1.1\r\n", b"PROXYING", b"\r\n\r\nPOST / HTTP/1.1\r\n", b"POST"):
+        assert begins(data) is False
+    for beginning in (b"", b"P", b"PRO", b"PROXY", b"\r\n", SIGNATURE[:-1]):
+        assert begins(beginning) is None
 
 
 def test_the_checksum_is_the_published_one():

@@ -60,9 +60,11 @@ def read(data: bytes) -> ProxyHeader | None:
     raise ProxyProtocolError("the connection does not begin with a PROXY header")
 
 
-def begins(data: bytes) -> bool:
-    """True where `data` begins as a PROXY header does and nothing else would: for whoever must not send one."""
-    return data.startswith((_LINE_START, _SIGNATURE))
+def begins(data: bytes) -> bool | None:
+    """True where `data` begins as a PROXY header does and nothing else would, None while it may yet turn out to."""
+    if data.startswith((_LINE_START, _SIGNATURE)):
+        return True
+    return None if _LINE_START.startswith(data) or _SIGNATURE.startswith(data) else False
 
 
 def _line(data: bytes) -> ProxyHeader | None:
