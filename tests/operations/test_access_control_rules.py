@@ -2,8 +2,13 @@ import pytest
 
 from gatepost.model import Action, Effect
 from gatepost.operations import access_control_rules as rules
-from gatepost.operations import registrations, users
-from gatepost.operations.errors import EntityNotFoundException, InvalidParameterException, LimitExceededException
+from gatepost.operations import impersonation_roles, registrations, users
+from gatepost.operations.errors import (
+    EntityNotFoundException,
+    InvalidParameterException,
+    LimitExceededException,
+    ResourceNotFoundException,
+)
 
 
 def put(context, organization_id, name="rule", effect="DENY", description="a rule", **more):
@@ -15,7 +20,12 @@ def get(context, organization_id, name="rule"):
     return found
 
 
+def role(context, organization_id, name="role"):
+    return impersonation_roles.create(context, organization_id=organization_id, name=name, type="READ_ONLY", rules=())
+
+
 def test_a_rule_keeps_what_it_was_put_with(context, organization_id, alice):
+    one, other = role(context, organization_id), role(context, organization_id)
     put(
         context,
         organization_id,
@@ -25,8 +35,8 @@ def test_a_rule_keeps_what_it_was_put_with(context, organization_id, alice):
         not_actions=["IMAP"],
         user_ids=[alice],
         not_user_ids=["alice@example.com"],
-        impersonation_role_ids=["role"],
-        not_impersonation_role_ids=["other"],
+        impersonation_role_ids=[one],
+        not_impersonation_role_ids=[other, one],
     )
     rule = get(context, organization_id)
     assert (rule.effect, rule.description) == (Effect.DENY, "a rule")
@@ -35,7 +45,7 @@ def test_a_rule_keeps_what_it_was_put_with(context, organization_id, alice):
     assert rule.actions == (Action.ACTIVE_SYNC, Action.EWS)
     assert rule.not_actions == (Action.IMAP,)
     assert rule.user_ids == rule.not_user_ids == (alice,)
-    assert (rule.impersonation_role_ids, rule.not_impersonation_role_ids) == (("role",), ("other",))
+    assert (rule.impersonation_role_ids, rule.not_impersonation_role_ids) == ((one,), (other, one))
 
 
 def test_the_same_name_replaces_the_whole_rule(context, organization_id):
@@ -83,6 +93,19 @@ def test_users_must_exist_and_may_be_disabled(context, organization_id, alice):
     users.delete(context, organization_id=organization_id, user_id=alice)
     with pytest.raises(EntityNotFoundException):
         put(context, organization_id, not_user_ids=[alice])
+
+
+def test_impersonation_roles_must_exist(context, organization_id, closed_id):
+    elsewhere, known = role(context, closed_id), role(context, organization_id)
+    for unknown in ("none", elsewhere):
+        with pytest.raises(ResourceNotFoundException, match=f"impersonation role {unknown} "):
+            put(context, organization_id, impersonation_role_ids=[known, unknown])
+        with pytest.raises(ResourceNotFoundException):
+            put(context, organization_id, not_impersonation_role_ids=[unknown])
+    put(context, organization_id, impersonation_role_ids=[known])
+    impersonation_roles.delete(context, organization_id=organization_id, impersonation_role_id=known)
+    with pytest.raises(ResourceNotFoundException):
+        put(context, organization_id, impersonation_role_ids=[known])
 
 
 def test_deleting_what_is_not_there_is_a_success(context, organization_id, revision):

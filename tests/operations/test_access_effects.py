@@ -1,13 +1,19 @@
 import pytest
 
 from gatepost.model import Effect
-from gatepost.operations import access_control_rules, mobile_device_access_overrides, mobile_device_access_rules, users
+from gatepost.operations import (
+    access_control_rules,
+    impersonation_roles,
+    mobile_device_access_overrides,
+    mobile_device_access_rules,
+    users,
+)
 from gatepost.operations.access_effects import (
     MatchedRule,
     get_access_control_effect,
     get_mobile_device_access_effect,
 )
-from gatepost.operations.errors import EntityNotFoundException, InvalidParameterException
+from gatepost.operations.errors import EntityNotFoundException, InvalidParameterException, ResourceNotFoundException
 
 
 def test_device_rules_that_produced_the_effect_are_named(context, organization_id):
@@ -72,11 +78,12 @@ def test_access_control_rules_look_at_address_protocol_and_user(context, organiz
         )
         return found.effect, found.matched_rules
 
+    role = impersonation_roles.create(context, organization_id=organization_id, name="role", type="READ_ONLY", rules=())
     assert ask("192.0.2.9", "IMAP") == (Effect.ALLOW, ("default",))
     assert ask("198.51.100.1", "IMAP") == (Effect.DENY, ("office",))
     assert ask("198.51.100.1", "ActiveSync") == (Effect.ALLOW, ("default",))
-    assert ask("2001:db8::1", "EWS", impersonation_role_id="role") == (Effect.ALLOW, ("default",))
-    assert ask("2001:db9::1", "EWS", impersonation_role_id="role") == (Effect.DENY, ("office",))
+    assert ask("2001:db8::1", "EWS", impersonation_role_id=role) == (Effect.ALLOW, ("default",))
+    assert ask("2001:db9::1", "EWS", impersonation_role_id=role) == (Effect.DENY, ("office",))
     assert ask("::ffff:192.0.2.9", "IMAP", user_id="alice@example.com") == (Effect.ALLOW, ("default",))
 
 
@@ -90,6 +97,7 @@ def test_access_control_rules_look_at_address_protocol_and_user(context, organiz
         ({"user_id": "alice", "ip_address": "192.0.2"}, InvalidParameterException),
         ({"user_id": "alice", "ip_address": "192.0.2.0/24"}, InvalidParameterException),
         ({"user_id": "nobody"}, EntityNotFoundException),
+        ({"impersonation_role_id": "role", "action": "EWS"}, ResourceNotFoundException),
     ],
 )
 def test_questions_that_mean_nothing_are_refused(context, organization_id, alice, parameters, refused):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatepost.model import AccessControlRule, Action, Effect, EntityState, Organization
 from gatepost.operations.errors import EntityNotFoundException, InvalidParameterException, LimitExceededException
+from gatepost.operations.impersonation_roles import require as require_role
 from gatepost.operations.organizations import require_active
 from gatepost.operations.users import require
 from gatepost.store import access_control_rules
@@ -39,8 +40,8 @@ def put(
 ) -> None:
     """Create the rule, or replace the one of this name as a whole; the date of creation stays.
 
-    Address ranges are IPv4 or IPv6. Users may be named by id or address; the rule keeps the id. Impersonation roles are not
-    looked up: there are none here but in rules. Raises `EntityNotFoundException` for an unknown user,
+    Address ranges are IPv4 or IPv6. Users may be named by id or address; the rule keeps the id. Raises
+    `EntityNotFoundException` for an unknown user, `ResourceNotFoundException` for an unknown impersonation role,
     `LimitExceededException` at ten rules.
     """
     with context.store.begin() as transaction:
@@ -60,8 +61,8 @@ def put(
             not_actions=_actions(not_actions),
             user_ids=_user_ids(transaction, organization, user_ids),
             not_user_ids=_user_ids(transaction, organization, not_user_ids),
-            impersonation_role_ids=tuple(impersonation_role_ids),
-            not_impersonation_role_ids=tuple(not_impersonation_role_ids),
+            impersonation_role_ids=_role_ids(transaction, organization, impersonation_role_ids),
+            not_impersonation_role_ids=_role_ids(transaction, organization, not_impersonation_role_ids),
             date_created=now if known is None else known.date_created,
             date_modified=now,
         )
@@ -117,3 +118,7 @@ def _user_ids(reader: Reader, organization: Organization, identities: Sequence[s
     if any(user.state is EntityState.DELETED for user in found):
         raise EntityNotFoundException
     return tuple(user.user_id for user in found)
+
+
+def _role_ids(reader: Reader, organization: Organization, role_ids: Sequence[str]) -> tuple[str, ...]:
+    return tuple(require_role(reader, organization.organization_id, role_id).role_id for role_id in role_ids)

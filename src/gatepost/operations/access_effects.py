@@ -10,6 +10,7 @@ from gatepost.engine import AccessRequest, DeviceProperties, RuleSet, access_con
 from gatepost.model import Action, Effect, EntityState
 from gatepost.operations import access_control_rules, mobile_device_access_rules
 from gatepost.operations.errors import EntityNotFoundException, InvalidParameterException
+from gatepost.operations.impersonation_roles import require as require_role
 from gatepost.operations.organizations import require_active
 from gatepost.operations.users import require
 
@@ -71,7 +72,10 @@ def get_access_control_effect(
     user_id: str | None = None,
     impersonation_role_id: str | None = None,
 ) -> AccessControlEffect:
-    """What the access control rules say of this user, or impersonation role, by this protocol and from this address."""
+    """What the access control rules say of this user, or impersonation role, by this protocol and from this address.
+
+    Raises `EntityNotFoundException`, `ResourceNotFoundException` for an unknown one.
+    """
     if (user_id is None) == (impersonation_role_id is None):
         raise InvalidParameterException("You must provide either the user ID or impersonation role ID.")
     asked = access_control_rules.action_of(action)
@@ -81,6 +85,8 @@ def get_access_control_effect(
     with context.store.read() as reader:
         organization = require_active(reader, organization_id)
         user = None if user_id is None else require(reader, organization, user_id)
+        if impersonation_role_id is not None:
+            require_role(reader, organization_id, impersonation_role_id)
         rules = access_control_rules.all_rules(reader, organization_id)
     if user is not None and user.state is EntityState.DELETED:
         raise EntityNotFoundException

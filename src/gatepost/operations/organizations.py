@@ -28,9 +28,11 @@ from gatepost.operations.errors import (
 from gatepost.operations.paging import Listing, Page
 from gatepost.store import (
     access_control_rules,
+    impersonation_roles,
     mobile_device_access_overrides,
     mobile_device_access_rules,
     organizations,
+    tags,
     users,
 )
 
@@ -137,6 +139,7 @@ def delete(
         if not force_delete and users.page(transaction, organization_id, None, 1, state=EntityState.ENABLED):
             raise OrganizationStateException("The organization has enabled users. Disable them or use ForceDelete.")
         _delete_members(transaction, organization_id)
+        _delete_rules(transaction, organization_id)
         now = context.now()
         organizations.put(transaction, replace(organization, state=OrganizationState.DELETED, date_deleted=now))
         return OrganizationState.DELETED.value
@@ -229,13 +232,20 @@ def _delete_members(transaction: Transaction, organization_id: str) -> None:
     while overrides := mobile_device_access_overrides.page(transaction, organization_id, None, _BATCH):
         for override in overrides:
             mobile_device_access_overrides.delete(transaction, organization_id, override.user_id, override.device_id)
+    for state in (EntityState.ENABLED, EntityState.DISABLED):
+        while members := users.page(transaction, organization_id, None, _BATCH, state=state):
+            for user in members:
+                users.put(transaction, replace(user, state=EntityState.DELETED))
+
+
+def _delete_rules(transaction: Transaction, organization_id: str) -> None:
     while rules := mobile_device_access_rules.page(transaction, organization_id, None, _BATCH):
         for rule in rules:
             mobile_device_access_rules.delete(transaction, organization_id, rule.rule_id)
     while access_rules := access_control_rules.page(transaction, organization_id, None, _BATCH):
         for access_rule in access_rules:
             access_control_rules.delete(transaction, organization_id, access_rule.name)
-    for state in (EntityState.ENABLED, EntityState.DISABLED):
-        while members := users.page(transaction, organization_id, None, _BATCH, state=state):
-            for user in members:
-                users.put(transaction, replace(user, state=EntityState.DELETED))
+    while roles := impersonation_roles.page(transaction, organization_id, None, _BATCH):
+        for role in roles:
+            impersonation_roles.delete(transaction, organization_id, role.role_id)
+    tags.delete(transaction, organization_id, tags.of(transaction, organization_id))
