@@ -102,7 +102,7 @@ def test_whom_a_phone_asks_about(body):
         (600, request(before='<!DOCTYPE a [<!ENTITY % x SYSTEM "file:///etc/passwd"> %x;]>')),
         (600, request(before='<!DOCTYPE a SYSTEM "http://127.0.0.1/">')),
         (600, request(f"<EMailAddress>&xxe;@example.com</EMailAddress>{SCHEMA}")),
-        (600, request().decode().replace("utf-8", "utf-16").encode("utf-16-le")),
+        (600, request().decode().replace("utf-8", "utf-16").encode("utf-32")),
         (600, request().replace(b"utf-8", b"utf-7").replace(b"alice", b"+AGEAbABpAGMAZQ-\xe4")),
         (600, request(f"<EMailAddress>alice@example.com\x00</EMailAddress>{SCHEMA}")),
         (600, request().replace(b"alice", b"\xff\xfe")),

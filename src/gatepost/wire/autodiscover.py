@@ -1,7 +1,7 @@
 """Autodiscover as phones ask it: version 1 in XML ([MS-ASCMD] 2.2.1.1, `mobilesync`) and version 2 in JSON.
 
 Outlook's own schema is not answered, because only ActiveSync is fronted here: it gets the error that the specification has
-for that. Documents are read by the standard library's expat as UTF-8, whatever they say (or UTF-16 with its mark), without any
+for that. Documents are read by the standard library's expat as UTF-8, whatever they say (or UTF-16, as expat sees it), without any
 DTD, so that there are no entities, and within limits that no phone comes near.
 """
 
