@@ -6,8 +6,10 @@ from tests.support.engine import (
     DEFAULT_ACCESS,
     DENY,
     DEVICE_ID,
+    ORGANIZATION_ID,
     access_rule,
     device_rule,
+    group,
     organization,
     override,
     phone,
@@ -16,7 +18,7 @@ from tests.support.engine import (
 )
 
 from gatepost.engine import Decision, Reason, RuleSet, access_control_effect, decide, mobile_device_access_effect
-from gatepost.model import Action, Directory, EntityState, OrganizationState
+from gatepost.model import Action, Directory, EntityState, OrganizationState, enrolled_user_id
 
 
 def rules(**changed) -> RuleSet:
@@ -58,6 +60,19 @@ def test_an_unknown_user():
     opened = rules(**everything, organization=organization(directory=Directory.OPEN))
     assert decide(opened, request()).allowed
     assert decide(opened, request(user_id=None)).reason is Reason.USER_NOT_FOUND
+
+
+def test_a_group_is_nobody_whoever_asks_under_its_address():
+    """A request under way since before the address became the group's is looked at again by the id it came with."""
+    rules = RuleSet.build(
+        organization(directory=Directory.OPEN),
+        access_control_rules=[DEFAULT_ACCESS],
+        rules=[device_rule("all", ALLOW)],
+        groups=[group(email="sales@example.com")],
+    )
+    sales, other = (enrolled_user_id(ORGANIZATION_ID, f"{name}@example.com") for name in ("sales", "carol"))
+    assert decide(rules, request(user_id=sales)).reason is Reason.USER_NOT_FOUND
+    assert decide(rules, request(user_id=other)).effect is ALLOW
 
 
 def test_an_impersonation_role_needs_no_user():

@@ -12,6 +12,7 @@ from tests.support.engine import (
     access_rule,
     change,
     device_rule,
+    group,
     organization,
     override,
     patient,
@@ -24,6 +25,8 @@ from gatepost.model import (
     DeviceFacts,
     Directory,
     EntityState,
+    EntityType,
+    GroupMember,
     Kind,
     OrganizationState,
     enrolled_user_id,
@@ -103,6 +106,60 @@ def test_identify_in_a_closed_directory():
     assert rules.identify("carol") is None
 
 
+OPEN = organization(directory=Directory.OPEN)
+SALES = group(email="Sales@example.com", aliases=("team@example.org",))
+
+
+def test_nobody_logs_in_with_a_group_s_address():
+    rules = RuleSet.build(OPEN, users=[ALICE], groups=[replace(SALES, name="Sales Team")])
+    for login in ("ALICE", "carol@example.com"):
+        assert rules.identify(login) is not None
+    assert rules.identify("sales@example.org") == enrolled_user_id(ORGANIZATION_ID, "sales@example.org")
+    # alice has the alias sales@example.com: the store does not let a group have it as well, and a user goes first
+    assert rules.identify("sales@example.com") == "alice-id"
+    rules = RuleSet.build(OPEN, users=[BOB], groups=[SALES])
+    for login in ("sales@example.com", "SALES@Example.com", "sales", "DOMAIN\\sales", "team@example.org"):
+        assert rules.identify(login) is None
+    assert rules.identify("team@example.com") == enrolled_user_id(ORGANIZATION_ID, "team@example.com")
+
+
+def test_a_group_without_an_address_stands_for_the_one_that_it_would_have():
+    rules = RuleSet.build(OPEN, groups=[group(state=EntityState.DISABLED)])
+    assert rules.identify("sales@example.com") is rules.identify("sales") is None
+    assert rules.identify("sales@example.org") is not None
+    other_address = rules.apply(change(1, Kind.GROUP, ("sales-id",), group(email="s@example.com")))
+    assert other_address.identify("sales@example.com") is not None
+    assert other_address.identify("s") is None
+    moved = rules.apply(change(1, Kind.ORGANIZATION, (), replace(OPEN, default_domain="example.org")))
+    assert moved.identify("sales@example.com") is not None
+    assert moved.identify("sales") is moved.identify("sales@example.org") is None
+
+
+def test_a_group_that_goes_leaves_its_addresses_to_whoever_comes():
+    rules = RuleSet.build(OPEN, groups=[SALES])
+    for after in (None, replace(SALES, state=EntityState.DELETED), replace(SALES, email="s@example.com")):
+        left = rules.apply(change(1, Kind.GROUP, ("sales-id",), after))
+        assert left.identify("sales@example.com") == enrolled_user_id(ORGANIZATION_ID, "sales@example.com")
+    unregistered = group("other-id", "sales")  # its name would be the address that SALES has
+    both = rules.apply(change(1, Kind.GROUP, ("other-id",), unregistered))
+    assert both.apply(change(2, Kind.GROUP, ("sales-id",))).identify("sales@example.com") is None
+    assert both.apply(change(2, Kind.GROUP, ("other-id",))) == replace(rules, revision=2)
+
+
+def test_a_user_s_id_that_follows_from_an_address_which_a_group_has_now():
+    """Who was taken up under the address before, and has another one now, stays who it is."""
+    moved = user(enrolled_user_id(ORGANIZATION_ID, "sales@example.com"), "bob", "bob@example.com")
+    rules = RuleSet.build(OPEN, users=[moved], groups=[SALES])
+    assert rules.identify("bob") == moved.user_id
+    assert rules.identify("sales@example.com") is None
+
+
+def test_who_is_in_which_group_only_moves_the_revision():
+    rules = RuleSet.build(OPEN, groups=[SALES], revision=4)
+    member = GroupMember(ORGANIZATION_ID, "sales-id", "alice-id", EntityType.USER)
+    assert rules.apply(change(5, Kind.GROUP_MEMBER, ("sales-id", "alice-id"), member)) == replace(rules, revision=5)
+
+
 def test_overrides_are_kept_by_the_canonical_device_id():
     rules = RuleSet.build(organization(), overrides=[override(DENY, device_id=DEVICE_ID.lower())])
     assert set(rules.overrides) == {("alice-id", DEVICE_ID)}
@@ -150,6 +207,7 @@ def test_deleting_what_is_not_there_changes_nothing():
     rules = RuleSet.build(organization(), users=[ALICE], overrides=[override(ALLOW)], rules=[device_rule("a", ALLOW)])
     for kind, key in (
         (Kind.USER, ("nobody",)),
+        (Kind.GROUP, ("nobody",)),
         (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("nobody", "X")),
         (Kind.MOBILE_DEVICE_ACCESS_RULE, ("nothing",)),
         (Kind.ACCESS_CONTROL_RULE, ("nothing",)),
@@ -194,9 +252,23 @@ _users = st.builds(
     aliases=st.lists(st.sampled_from(["sales@example.com", "Info@example.org"]), max_size=2, unique=True),
     state=st.sampled_from(EntityState),
 )
+_groups = st.builds(
+    group,
+    group_id=st.sampled_from(["g1", "g2", "g3"]),
+    name=st.sampled_from(["sales", "team@example.org", "Board"]),
+    email=st.sampled_from([None, "Sales@example.com", "team@example.com"]),
+    aliases=st.lists(st.sampled_from(["board@example.com", "Info@example.org"]), max_size=2, unique=True),
+    state=st.sampled_from(EntityState),
+)
+_organizations = st.builds(
+    organization,
+    directory=st.sampled_from(Directory),
+    default_domain=st.sampled_from(["example.com", "example.org"]),
+)
 _changes = st.one_of(
-    st.tuples(st.just(Kind.ORGANIZATION), st.builds(organization, directory=st.sampled_from(Directory)), st.booleans()),
+    st.tuples(st.just(Kind.ORGANIZATION), _organizations, st.booleans()),
     st.tuples(st.just(Kind.USER), _users, st.booleans()),
+    st.tuples(st.just(Kind.GROUP), _groups, st.booleans()),
     st.tuples(
         st.just(Kind.MOBILE_DEVICE_ACCESS_RULE),
         st.builds(device_rule, st.sampled_from("abc"), st.sampled_from([ALLOW, DENY])),
@@ -226,6 +298,8 @@ def _key(kind, noun):
             return ()
         case Kind.USER:
             return (noun.user_id,)
+        case Kind.GROUP:
+            return (noun.group_id,)
         case Kind.MOBILE_DEVICE_ACCESS_RULE:
             return (noun.rule_id,)
         case Kind.ACCESS_CONTROL_RULE:
@@ -261,5 +335,6 @@ def test_applying_changes_equals_building_from_scratch(drawn):
             rules=tables[Kind.MOBILE_DEVICE_ACCESS_RULE].values(),
             overrides=tables[Kind.MOBILE_DEVICE_ACCESS_OVERRIDE].values(),
             access_control_rules=tables[Kind.ACCESS_CONTROL_RULE].values(),
+            groups=tables[Kind.GROUP].values(),
             revision=revision,
         )

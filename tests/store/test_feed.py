@@ -10,6 +10,8 @@ from tests.store.nouns import (
     NOON,
     ORGANIZATION,
     a_device,
+    a_group,
+    a_member,
     a_rule,
     a_user,
     an_access_control_rule,
@@ -23,6 +25,8 @@ from gatepost.store import (
     access_control_rules,
     devices,
     feed,
+    group_members,
+    groups,
     mobile_device_access_overrides,
     mobile_device_access_rules,
     organizations,
@@ -30,7 +34,7 @@ from gatepost.store import (
 )
 from gatepost.store.database import Store
 
-EVERYTHING = (an_organization(), a_user(), a_rule(), an_override(), an_access_control_rule(), a_device())
+EVERYTHING = (an_organization(), a_user(), a_rule(), an_override(), an_access_control_rule(), a_device(), a_group())
 
 
 def put_everything(store):
@@ -41,6 +45,7 @@ def put_everything(store):
         mobile_device_access_overrides.put(transaction, EVERYTHING[3])
         access_control_rules.put(transaction, EVERYTHING[4])
         devices.save(transaction, [EVERYTHING[5]])
+        groups.put(transaction, EVERYTHING[6])
 
 
 def tell(store, count=1):
@@ -98,18 +103,59 @@ def watch():
 def test_load_is_everything_at_one_revision(store):
     assert feed.load(store) == feed.Snapshot(store.epoch, 0, ())
     put_everything(store)
-    assert feed.load(store) == feed.Snapshot(store.epoch, 6, EVERYTHING)
+    assert feed.load(store) == feed.Snapshot(store.epoch, 7, EVERYTHING)
 
 
 def test_changes_after_is_the_rest_in_order(store):
     put_everything(store)
     told = feed.changes_after(store, store.epoch, 0)
     assert [change.noun for change in told] == list(EVERYTHING)
-    assert [change.kind for change in told] == list(Kind)
+    assert [change.kind for change in told] == list(Kind)[:7]
     assert {change.organization_id for change in told} == {ORGANIZATION}
     assert feed.changes_after(store, store.epoch, 4) == told[4:]
-    assert feed.changes_after(store, store.epoch, 6) == []
+    assert feed.changes_after(store, store.epoch, 7) == []
     assert feed.changes_after(store, store.epoch, 1, limit=2) == told[1:3]
+
+
+def test_members_of_groups_are_told_and_not_loaded(store):
+    """Nothing decides by them: whoever wants to know what changed finds them, and no gateway keeps them."""
+    put_everything(store)
+    with store.begin() as transaction:
+        group_members.put(transaction, a_member())
+    assert [change.noun for change in feed.changes_after(store, store.epoch, 7)] == [a_member()]
+    assert feed.load(store) == feed.Snapshot(store.epoch, 8, EVERYTHING)
+
+
+def tell_of_a_newer_program(store, count=1):
+    """What a program that knows one more kind would write, next to one that does not."""
+    with store.begin() as transaction:
+        for _ in range(count):
+            transaction.change(Kind.USER, ORGANIZATION, ("x",), None)
+        for change in transaction._changes:
+            change |= {"kind": "of_a_newer_program", "noun": {"any": 1}}
+
+
+def test_what_only_a_newer_program_knows_is_left_out(store):
+    tell(store)
+    tell_of_a_newer_program(store, 2)
+    tell(store)
+    assert [change.revision for change in feed.changes_after(store, store.epoch, 0)] == [1, 4]
+    assert [change.revision for change in feed.changes_after(store, store.epoch, 1, limit=1)] == [4]
+    tell_of_a_newer_program(store)
+    assert feed.changes_after(store, store.epoch, 4) == []
+    with pytest.raises(feed.Compacted):  # a history of the future is not taken for one of the past all the same
+        feed.changes_after(store, store.epoch, 6)
+
+
+def test_watch_goes_on_over_what_only_a_newer_program_knows(store, watch, monkeypatch):
+    monkeypatch.setattr(feed, "LIMIT", 2)
+    watcher = watch(store)
+    tell_of_a_newer_program(store, 5)  # more than a batch
+    tell(store)
+    watcher.wait(lambda: watcher.revisions == [6])
+    tell_of_a_newer_program(store, 3)
+    tell(store)
+    watcher.wait(lambda: watcher.revisions == [6, 10])
 
 
 def test_another_epoch_or_a_revision_ahead_of_the_store_is_compacted(store):

@@ -148,6 +148,46 @@ def test_found_by_the_domain_of_an_address(store):
     assert found("mail.example", OTHER) is None
 
 
+def test_the_logins_of_deleted_users_lead_to_them(store):
+    def deleted(*logins):
+        with store.read() as reader:
+            return [user.user_id for user in users.deleted(reader, ORGANIZATION, logins)]
+
+    alice = a_user("id-1", name="Alice", email="alice@example.com", aliases=("Al@example.com",))
+    put(store, alice)
+    assert deleted("alice", "al@example.com") == []
+    put(store, replace(alice, state=EntityState.DELETED))
+    put(store, a_user("id-0", name="alice", state=EntityState.DELETED))
+    put(store, a_user("id-2", name="alice", organization_id=OTHER, state=EntityState.DELETED))
+    assert deleted("ALICE") == ["id-0", "id-1"]
+    assert deleted("al@example.com", "alice@example.com", "nobody") == ["id-1"]
+    assert deleted() == deleted("nobody") == []
+    put(store, alice)
+    assert deleted("alice", "al@example.com") == ["id-0"]
+
+
+def test_exactly_a_name(store):
+    put(store, a_user("id-1", name="alice", email="a@example.com"), a_user("id-2", name="bob"))
+
+    def named(login):
+        with store.read() as reader:
+            found = users.named(reader, ORGANIZATION, login)
+            return None if found is None else found.user_id
+
+    assert [named(login) for login in ("Alice ", "A@example.com", "a", "id-1", "nobody")] == [
+        "id-1",
+        "id-1",
+        *[None] * 3,
+    ]
+
+
+def test_some_by_their_ids(store):
+    put(store, *[a_user(f"id-{number}", state=EntityState.DELETED) for number in range(4)])
+    with store.read() as reader:
+        assert [user.user_id for user in users.of_ids(reader, ORGANIZATION, ["id-3", "x", "id-1"])] == ["id-1", "id-3"]
+        assert users.of_ids(reader, ORGANIZATION, []) == []
+
+
 def test_a_user_needs_its_organization(store):
     with pytest.raises(StoreError):
         put(store, a_user(organization_id="m-unknown"))

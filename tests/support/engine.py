@@ -17,6 +17,7 @@ from gatepost.model import (
     Directory,
     Effect,
     EntityState,
+    Group,
     Kind,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
@@ -46,6 +47,10 @@ def organization(**changed) -> Organization:
 
 def user(user_id="alice-id", name="alice", email="alice@example.com", aliases=(), state=EntityState.ENABLED) -> User:
     return User(ORGANIZATION_ID, user_id, name, email, tuple(aliases), state, (), NOW)
+
+
+def group(group_id="sales-id", name="sales", email=None, aliases=(), state=EntityState.ENABLED) -> Group:
+    return Group(ORGANIZATION_ID, group_id, name, email, tuple(aliases), state, False, NOW)
 
 
 def device_rule(name: str, effect: Effect, **conditions: tuple[str, ...]) -> MobileDeviceAccessRule:

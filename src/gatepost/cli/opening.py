@@ -13,6 +13,7 @@ from gatepost.engine import RuleSet
 from gatepost.model import (
     AccessControlRule,
     Device,
+    Group,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
     Organization,
@@ -27,7 +28,7 @@ from gatepost.store.database import Store, StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_N = TypeVar("_N", User, MobileDeviceAccessRule, MobileDeviceAccessOverride, AccessControlRule, Device)
+_N = TypeVar("_N", User, MobileDeviceAccessRule, MobileDeviceAccessOverride, AccessControlRule, Device, Group)
 
 
 def read_settings(config: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -102,6 +103,7 @@ def read_rules(store: Store, organization_id: str | None) -> Rules:
         rules=of(MobileDeviceAccessRule),
         overrides=of(MobileDeviceAccessOverride),
         access_control_rules=of(AccessControlRule),
+        groups=of(Group),
         revision=snapshot.revision,
     )
     return Rules(ruleset, of(Device))

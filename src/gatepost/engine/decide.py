@@ -133,7 +133,7 @@ def _user(ruleset: RuleSet, request: AccessRequest) -> Decision | None:
             if user.state is EntityState.ENABLED:
                 return None
             return Decision(Effect.DENY, Reason.USER_NOT_ENABLED, (), ruleset.revision)
-        known = ruleset.organization.directory is Directory.OPEN
+        known = ruleset.organization.directory is Directory.OPEN and user_id not in ruleset.group_user_ids
     return None if known else Decision(Effect.DENY, Reason.USER_NOT_FOUND, (), ruleset.revision)
 
 

@@ -12,6 +12,7 @@ from gatepost.model import (
     AccessControlRule,
     Directory,
     EntityState,
+    Group,
     Kind,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gatepost.engine.matching import AccessSubject, ShownDevice, Subject
-    from gatepost.model import Change, Noun
+    from gatepost.model import Change, Entity, Noun
 
 OverrideKey: TypeAlias = tuple[str, str]
+_Owners: TypeAlias = Map[str, frozenset[str]]
 _N = TypeVar("_N")
 
 
@@ -39,17 +41,20 @@ class RuleSet:
 
     `logins` holds the name, address and aliases of every user who is not deleted, `deleted_logins` those of deleted
     users with all who had them; both by `address_key`. `overrides` is keyed by (user id, canonical DeviceId). The rule
-    lists are in the order of their keys, so that the order in which rules arrive means nothing.
+    lists are in the order of their keys, so that the order in which rules arrive means nothing. `group_user_ids` are the
+    ids under which an open directory would take up the addresses of `groups`; nobody logs in with those.
     """
 
     organization: Organization
     revision: int
     users: Map[str, User]
     logins: Map[str, str]
-    deleted_logins: Map[str, frozenset[str]]
+    deleted_logins: _Owners
     overrides: Map[OverrideKey, MobileDeviceAccessOverride]
     device_rules: tuple[CompiledRule[ShownDevice], ...]
     access_control_rules: tuple[CompiledRule[AccessSubject], ...]
+    groups: Map[str, Group]
+    group_user_ids: _Owners
 
     @classmethod
     def build(
@@ -60,24 +65,28 @@ class RuleSet:
         rules: Iterable[MobileDeviceAccessRule] = (),
         overrides: Iterable[MobileDeviceAccessOverride] = (),
         access_control_rules: Iterable[AccessControlRule] = (),
+        groups: Iterable[Group] = (),
         revision: int = 0,
     ) -> RuleSet:
         """The rules of `organization`, in any order; no two users who are not deleted may share a login."""
+        known_groups = Map({group.group_id: group for group in groups})
         known = Map({user.user_id: user for user in users})
         logins = {login: user.user_id for user in known.values() if _is_live(user) for login in _logins(user)}
-        deleted: dict[str, frozenset[str]] = {}
+        deleted: _Owners = Map()
         for user in known.values():
-            for login in () if _is_live(user) else _logins(user):
-                deleted[login] = deleted.get(login, frozenset()) | {user.user_id}
+            if not _is_live(user):
+                deleted = _with_each(deleted, user.user_id, _logins(user))
         return cls(
             organization,
             revision,
             known,
             Map(logins),
-            Map(deleted),
+            deleted,
             Map({(one.user_id, canonical_device_id(one.device_id)): one for one in overrides}),
             tuple(sorted(map(compile_device_rule, rules), key=_key)),
             tuple(sorted(map(compile_access_control_rule, access_control_rules), key=_key)),
+            known_groups,
+            _group_user_ids(organization, known_groups.values()),
         )
 
     def apply(self, change: Change) -> RuleSet:
@@ -119,7 +128,7 @@ class RuleSet:
         """The user id to decide about for this login.
 
         In an open directory an unknown address in one of the organization's mail domains has the id that it will be
-        enrolled with (`model.enrolled_user_id`). None: nobody that these rules know.
+        enrolled with (`model.enrolled_user_id`), unless it is a group's. None: nobody that these rules know.
         """
         user = self.find_user(login)
         if user is not None:
@@ -127,7 +136,8 @@ class RuleSet:
         address = self._address(self._login(login))
         local_part, _, domain = address.rpartition("@")
         if self.organization.directory is Directory.OPEN and local_part and domain in self.organization.domains:
-            return enrolled_user_id(self.organization.organization_id, address)
+            user_id = enrolled_user_id(self.organization.organization_id, address)
+            return None if user_id in self.group_user_ids else user_id
         return None
 
     def _live(self, login: str) -> User | None:
@@ -146,21 +156,40 @@ class RuleSet:
         return name if "@" in name or not name else f"{name}@{self.organization.default_domain}"
 
     def _with(self, kind: Kind, key: tuple[str, ...], noun: Noun | None) -> RuleSet:
+        after = self
         match kind:
             case Kind.ORGANIZATION:
                 gone = replace(self.organization, state=OrganizationState.DELETED)
-                return replace(self, organization=gone if noun is None else _of(Organization, noun))
+                after = self._with_organization(gone if noun is None else _of(Organization, noun))
             case Kind.USER:
-                return self._with_user(key[0], None if noun is None else _of(User, noun))
+                after = self._with_user(key[0], None if noun is None else _of(User, noun))
+            case Kind.GROUP:
+                after = self._with_group(key[0], None if noun is None else _of(Group, noun))
             case Kind.MOBILE_DEVICE_ACCESS_OVERRIDE:
-                return self._with_override(key, None if noun is None else _of(MobileDeviceAccessOverride, noun))
+                after = self._with_override(key, None if noun is None else _of(MobileDeviceAccessOverride, noun))
             case Kind.MOBILE_DEVICE_ACCESS_RULE:
                 device_rule = None if noun is None else compile_device_rule(_of(MobileDeviceAccessRule, noun))
-                return replace(self, device_rules=_replaced(self.device_rules, key[0], device_rule))
+                after = replace(self, device_rules=_replaced(self.device_rules, key[0], device_rule))
             case Kind.ACCESS_CONTROL_RULE:
                 rule = None if noun is None else compile_access_control_rule(_of(AccessControlRule, noun))
-                return replace(self, access_control_rules=_replaced(self.access_control_rules, key[0], rule))
-        return self
+                after = replace(self, access_control_rules=_replaced(self.access_control_rules, key[0], rule))
+        return after
+
+    def _with_organization(self, organization: Organization) -> RuleSet:
+        after = replace(self, organization=organization)
+        if organization.default_domain == self.organization.default_domain:
+            return after
+        return replace(after, group_user_ids=_group_user_ids(organization, self.groups.values()))
+
+    def _with_group(self, group_id: str, group: Group | None) -> RuleSet:
+        groups, ids = self.groups, self.group_user_ids
+        if group_id in groups:
+            ids = _without(ids, group_id, _user_ids(self.organization, groups[group_id]))
+            groups = groups.delete(group_id)
+        if group is not None:
+            ids = _with_each(ids, group_id, _user_ids(self.organization, group))
+            groups = groups.set(group_id, group)
+        return replace(self, groups=groups, group_user_ids=ids)
 
     def _with_override(self, key: tuple[str, ...], override: MobileDeviceAccessOverride | None) -> RuleSet:
         pair = (key[0], canonical_device_id(key[1]))
@@ -176,27 +205,55 @@ class RuleSet:
             for login in _logins(old):
                 if logins.get(login) == user_id:
                     logins = logins.delete(login)
-                others = deleted.get(login, frozenset()) - {user_id}
-                if others:
-                    deleted = deleted.set(login, others)
-                elif login in deleted:
-                    deleted = deleted.delete(login)
+            deleted = _without(deleted, user_id, _logins(old))
         if user is not None:
             users = users.set(user_id, user)
-            for login in _logins(user):
-                if _is_live(user):
+            if _is_live(user):
+                for login in _logins(user):
                     logins = logins.set(login, user_id)
-                else:
-                    deleted = deleted.set(login, deleted.get(login, frozenset()) | {user_id})
+            else:
+                deleted = _with_each(deleted, user_id, _logins(user))
         return replace(self, users=users, logins=logins, deleted_logins=deleted)
 
 
-def _is_live(user: User) -> bool:
-    return user.state is not EntityState.DELETED
+def _is_live(entity: Entity) -> bool:
+    return entity.state is not EntityState.DELETED
 
 
-def _logins(user: User) -> set[str]:
-    return {address_key(login) for login in (user.name, user.email, *user.aliases) if login}
+def _logins(entity: Entity) -> set[str]:
+    return {address_key(login) for login in (entity.name, entity.email, *entity.aliases) if login}
+
+
+def _user_ids(organization: Organization, group: Group) -> set[str]:
+    """Those of the group's addresses; as a user does, a group without an address stands for the one that it would have."""
+    names = _logins(group) if _is_live(group) else ()
+    addresses = {name for name in names if "@" in name}
+    if group.email is None:
+        addresses |= {f"{name}@{organization.default_domain}" for name in names if "@" not in name}
+    return {enrolled_user_id(organization.organization_id, address) for address in addresses}
+
+
+def _group_user_ids(organization: Organization, groups: Iterable[Group]) -> _Owners:
+    ids: _Owners = Map()
+    for group in groups:
+        ids = _with_each(ids, group.group_id, _user_ids(organization, group))
+    return ids
+
+
+def _with_each(owners: _Owners, owner: str, names: Iterable[str]) -> _Owners:
+    for name in names:
+        owners = owners.set(name, owners.get(name, frozenset()) | {owner})
+    return owners
+
+
+def _without(owners: _Owners, owner: str, names: Iterable[str]) -> _Owners:
+    for name in names:
+        others = owners.get(name, frozenset()) - {owner}
+        if others:
+            owners = owners.set(name, others)
+        elif name in owners:
+            owners = owners.delete(name)
+    return owners
 
 
 def _key(rule: CompiledRule[Subject]) -> str:

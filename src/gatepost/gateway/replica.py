@@ -14,6 +14,7 @@ from gatepost.model import (
     AccessControlRule,
     Change,
     Device,
+    Group,
     Kind,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
@@ -195,6 +196,7 @@ def _read(store: Store) -> tuple[feed.Snapshot, dict[str, RuleSet], float]:
     rules = _by_organization(noun for noun in snapshot.nouns if isinstance(noun, MobileDeviceAccessRule))
     overrides = _by_organization(noun for noun in snapshot.nouns if isinstance(noun, MobileDeviceAccessOverride))
     access = _by_organization(noun for noun in snapshot.nouns if isinstance(noun, AccessControlRule))
+    groups = _by_organization(noun for noun in snapshot.nouns if isinstance(noun, Group))
     rulesets = {
         organization.organization_id: RuleSet.build(
             organization,
@@ -202,6 +204,7 @@ def _read(store: Store) -> tuple[feed.Snapshot, dict[str, RuleSet], float]:
             rules=rules.get(organization.organization_id, ()),
             overrides=overrides.get(organization.organization_id, ()),
             access_control_rules=access.get(organization.organization_id, ()),
+            groups=groups.get(organization.organization_id, ()),
             revision=snapshot.revision,
         )
         for organization in organizations
@@ -209,7 +212,7 @@ def _read(store: Store) -> tuple[feed.Snapshot, dict[str, RuleSet], float]:
     return snapshot, rulesets, heard
 
 
-_N = TypeVar("_N", User, MobileDeviceAccessRule, MobileDeviceAccessOverride, AccessControlRule)
+_N = TypeVar("_N", User, MobileDeviceAccessRule, MobileDeviceAccessOverride, AccessControlRule, Group)
 
 
 def _by_organization(nouns: Iterable[_N]) -> dict[str, list[_N]]:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, literal, select, true, update
+from sqlalchemy import and_, delete, func, literal, select, update
 
 from gatepost.model import Change, Kind
 from gatepost.store import hints
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 LIMIT = 1000  # changes in a batch: some milliseconds to decode, some hundred KiB
 POLL_SECONDS = 0.03  # how late another process's change on SQLite can be seen; one poll costs some 10 µs
 HEARTBEAT_SECONDS = 0.5  # how late a change can be seen whose hint was lost, and half of what is promised to readers
+_LOADED = tuple(kind for kind in Kind if kind is not Kind.GROUP_MEMBER)  # who is in which group decides nothing
+# While programs are upgraded one after the other, a newer one writes what this one does not know and decides nothing by.
+_KNOWN = tuple(kind.value for kind in Kind)
 _COMPACT_ROWS = 10_000  # deleted in one transaction: tens of milliseconds in which other writers wait
 
 
@@ -39,7 +42,7 @@ class Compacted(Exception):  # noqa: N818 - an answer, not a failure
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything at `revision`: organizations first, then users, rules, overrides, devices."""
+    """Everything that decides, at `revision`: organizations first, then users, rules, overrides, devices, groups."""
 
     epoch: str
     revision: int
@@ -51,15 +54,18 @@ def load(store: Store) -> Snapshot:
     with store.read() as reader:
         epoch, revision = reader.connection.execute(select(revision_counter.c.epoch, revision_counter.c.value)).one()
         nouns: list[Noun] = []
-        for kind, table in NOUN_TABLES.items():
-            record = RECORDS[kind]
+        for kind in _LOADED:
+            table, record = NOUN_TABLES[kind], RECORDS[kind]
             rows = reader.connection.execute(select(*[table.c[name] for name in record.names]))
             nouns += [record.from_columns(row) for row in rows]
     return Snapshot(epoch, revision, tuple(nouns))
 
 
 def changes_after(store: Store, epoch: str, revision: int, limit: int = LIMIT) -> list[Change]:
-    """The next changes, at most `limit`, in order; [] when there are none. Raises Compacted, StoreError."""
+    """The next changes, at most `limit`, in order; [] when there are none. Raises Compacted, StoreError.
+
+    A change of a kind that only a newer program knows is left out.
+    """
     with store.read() as reader:
         return _changes_after(reader.connection, epoch, revision, limit)
 
@@ -117,7 +123,11 @@ def _changes_after(connection: Connection, epoch: str, revision: int, limit: int
     counter = revision_counter.c
     rows = connection.execute(
         select(counter.epoch, counter.value, counter.compacted, changes)
-        .select_from(revision_counter.outerjoin(changes, and_(true(), changes.c.revision > literal(revision))))
+        .select_from(
+            revision_counter.outerjoin(
+                changes, and_(changes.c.revision > literal(revision), changes.c.kind.in_(_KNOWN))
+            )
+        )
         .order_by(changes.c.revision)
         .limit(limit)
     ).all()

@@ -36,6 +36,12 @@ def _upsert(table: Table, dialect: str) -> Executable:
     return upserting
 
 
+def starts_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether the column, which holds a key in lower case, begins so."""
+    key = prefix.lower()
+    return func.substr(column, 1, len(key)) == key  # no pattern, so nothing in it needs escaping
+
+
 class NounTable(Generic[N]):
     """The rows of one kind of noun. A key is what a Change has: the primary key without the organization."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import select
 
 from gatepost.model import EntityState, Kind, User, address_key
-from gatepost.store.errors import UniqueViolation
-from gatepost.store.schema import logins, organizations
-from gatepost.store.tables import NounTable
+from gatepost.store import names
+from gatepost.store.schema import organizations
+from gatepost.store.tables import NounTable, starts_with
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from collections.abc import Collection
 
     from gatepost.store.database import Reader, Transaction
 
@@ -34,13 +34,31 @@ def find(reader: Reader, organization_id: str, login_or_id: str) -> User | None:
     if found is not None:
         return found
     login = address_key(login_or_id.rpartition("\\")[2])
-    found = _find_login(reader, organization_id, login)
+    found = named(reader, organization_id, login)
     if found is None and "@" not in login:
         default_domain = reader.connection.execute(
             select(organizations.c.default_domain).where(organizations.c.organization_id == organization_id)
         ).scalar()
-        found = _find_login(reader, organization_id, f"{login}@{default_domain}")
+        found = named(reader, organization_id, f"{login}@{default_domain}")
     return found
+
+
+def named(reader: Reader, organization_id: str, login: str) -> User | None:
+    """The user, not deleted, who has exactly this name, address or alias; None when nobody has."""
+    found = names.LOGINS.owners(reader, organization_id, [address_key(login)])
+    return get(reader, organization_id, found[0]) if found else None
+
+
+def deleted(reader: Reader, organization_id: str, logins: Collection[str]) -> list[User]:
+    """The deleted users who had one of these names, addresses or aliases, by id."""
+    found = names.DELETED_LOGINS.owners(reader, organization_id, [address_key(login) for login in logins])
+    return of_ids(reader, organization_id, found)
+
+
+def of_ids(reader: Reader, organization_id: str, user_ids: Collection[str]) -> list[User]:
+    """Those of these users that there are, deleted or not, by id; some hundred ids at most."""
+    where = (_TABLE.c.organization_id == organization_id) & _TABLE.c.user_id.in_(user_ids)
+    return _USERS.select(reader, where) if user_ids else []
 
 
 def find_by_domain(reader: Reader, organization_id: str, domain: str) -> User | None:
@@ -48,24 +66,18 @@ def find_by_domain(reader: Reader, organization_id: str, domain: str) -> User | 
 
     A name that looks like such an address is not one.
     """
-    ending = f"@{domain}"
-    tail = func.substr(logins.c.login, func.length(logins.c.login) - len(ending) + 1)
-    rows = reader.connection.execute(
-        select(logins.c.user_id, logins.c.login)
-        .where(logins.c.organization_id == organization_id, tail == ending)
-        .order_by(logins.c.login)
-    )
-    for user_id, login in rows.all():
+    for user_id in names.LOGINS.owners_in_domain(reader, organization_id, domain):
         user = get(reader, organization_id, user_id)
-        if user is not None and login in {address_key(one) for one in (user.email or "", *user.aliases)}:
+        if user is not None and any(one.endswith(f"@{domain}") for one in names.addresses(user)):
             return user
     return None
 
 
 def put(transaction: Transaction, user: User) -> int:
-    """Create or replace; returns the revision. Raises UniqueViolation ("login") when another user has one of its logins."""
-    wanted = () if user.state is EntityState.DELETED else _logins(user)
-    _check(transaction, user, wanted)
+    """Create or replace; returns the revision. Raises UniqueViolation ("login") when somebody else has one of its logins."""
+    is_deleted = user.state is EntityState.DELETED
+    if not is_deleted:
+        names.require_free(transaction, user, user.user_id)
     display_name = dict(user.attributes).get("DisplayName")
     revision = _USERS.put(
         transaction,
@@ -74,11 +86,9 @@ def put(transaction: Transaction, user: User) -> int:
         email_key=None if user.email is None else address_key(user.email),
         display_name_key=None if display_name is None else address_key(display_name),
     )
-    own = (logins.c.organization_id == user.organization_id) & (logins.c.user_id == user.user_id)
-    transaction.connection.execute(delete(logins).where(own))
-    if wanted:
-        rows = [{"organization_id": user.organization_id, "login": login, "user_id": user.user_id} for login in wanted]
-        transaction.connection.execute(insert(logins), rows)
+    organization_id, user_id, logins = user.organization_id, user.user_id, names.keys(user)
+    names.LOGINS.replace(transaction, organization_id, user_id, () if is_deleted else logins)
+    names.DELETED_LOGINS.replace(transaction, organization_id, user_id, logins if is_deleted else ())
     return revision
 
 
@@ -95,7 +105,7 @@ def page(
 ) -> list[User]:
     """At most `limit` users with an id greater than `after`, by id, deleted ones included; prefixes in any case."""
     conditions = [
-        _starts_with(_TABLE.c[column], prefix)
+        starts_with(_TABLE.c[column], prefix)
         for column, prefix in (
             ("name_key", name_prefix),
             ("display_name_key", display_name_prefix),
@@ -106,28 +116,3 @@ def page(
     if state is not None:
         conditions.append(_TABLE.c.state == state.value)
     return _USERS.page(reader, organization_id, None if after is None else (after,), limit, *conditions)
-
-
-def _logins(user: User) -> tuple[str, ...]:
-    names = (user.name, *user.aliases) if user.email is None else (user.name, user.email, *user.aliases)
-    return tuple(dict.fromkeys(address_key(name) for name in names))
-
-
-def _find_login(reader: Reader, organization_id: str, login: str) -> User | None:
-    named = (logins.c.organization_id == organization_id) & (logins.c.login == login)
-    found = reader.connection.execute(select(logins.c.user_id).where(named)).scalar()
-    return None if found is None else get(reader, organization_id, found)
-
-
-def _check(transaction: Transaction, user: User, wanted: tuple[str, ...]) -> None:
-    others = (logins.c.organization_id == user.organization_id) & (logins.c.user_id != user.user_id)
-    taken = transaction.connection.execute(
-        select(logins.c.login, logins.c.user_id).where(others, logins.c.login.in_(wanted)).order_by(logins.c.login)
-    ).first()
-    if taken is not None:
-        raise UniqueViolation("login", taken.login, taken.user_id)
-
-
-def _starts_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    key = prefix.lower()
-    return func.substr(column, 1, len(key)) == key  # no pattern, so nothing in it needs escaping
