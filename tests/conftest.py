@@ -29,6 +29,7 @@ def logs_as_they_were() -> Iterator[None]:
     """A test that configures the logs, as every command does, does so for itself alone."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    evidence.plain_logs()
     yield
     structlog.reset_defaults()
     root.handlers[:] = handlers

@@ -1,5 +1,8 @@
 import sqlite3
 
+import pytest
+from tests.support.secrets import password
+
 
 def test_up_to_date(installation):
     ran = installation.run("db", "status")
@@ -33,8 +36,34 @@ def test_a_database_of_a_newer_program(installation):
 
 
 def test_a_password_is_not_shown(installation, monkeypatch):
-    monkeypatch.setenv("GATEPOST_STORE__URL", "postgresql://gate:geheim@127.0.0.1:1/gatepost")
-    ran = installation.run("db", "status")
-    assert ran.code == 4
-    assert ran.err.startswith("gatepost: the database does not answer")
-    assert "geheim" not in ran.out + ran.err
+    plain = password("the database's, in a URL")
+    for url in (f"gate:{plain}@127.0.0.1:1/gatepost", f"127.0.0.1:1/gatepost?user=gate&password={plain}"):
+        monkeypatch.setenv("GATEPOST_STORE__URL", f"postgresql://{url}")
+        for command in (("db", "status"), ("db", "upgrade"), ("devices", "list"), ("serve",)):
+            ran = installation.run(*command)
+            assert ran.code == 4 or command == ("serve",), ran.err
+            assert plain not in ran.out + ran.err
+    assert ran.err.startswith("gatepost: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://gate:{}@db:port/x",
+        "postgresql://gate:a@{}@db/x",
+        "postgresql://gate:a/{}@db/x",
+        "mysql://gate:{}@db/x",
+        "mysql://gate:a@{}@db/x",
+        "gate:{}@db/x",
+        "postgresql//gate:{}@db/x",
+        "mysql://db/x?user=gate&password={}",
+        "postgresql://db?password={}",
+    ],
+)
+def test_a_url_with_a_mistake_is_not_shown_with_its_password(installation, monkeypatch, url):
+    plain = password("the database's, in a URL with a mistake")
+    monkeypatch.setenv("GATEPOST_STORE__URL", url.format(plain))
+    for command in (("db", "status"), ("serve",)):
+        ran = installation.run(*command)
+        assert ran.code in {3, 4}
+        assert plain not in ran.out + ran.err

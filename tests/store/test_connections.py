@@ -34,6 +34,33 @@ def test_other_urls_are_refused_without_showing_the_password(url):
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["postgresql://u:s3cret@h:5x/d", "postgresql://u:s3cret@[::1/d"])
+def test_a_port_that_is_none_is_refused_without_showing_the_url(url):
+    with pytest.raises(StoreError, match="neither SQLite nor PostgreSQL") as caught:
+        connections.parse_url(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_at_sign_in_a_password_is_not_taken_for_the_end_of_it():
+    with pytest.raises(StoreError, match="write the one in the password as `%40`") as caught:
+        connections.parse_url("postgresql://u:s3@cret@h/d")
+    assert "cret" not in str(caught.value)
+    assert connections.parse_url("postgresql://u:s3%40cret@h/d").password == "s3@cret"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:s3cret@h:5433/d?sslmode=require", "postgresql+psycopg://u:***@h:5433/d?sslmode=require"),
+        ("postgresql://h/d?password=s3cret", "postgresql+psycopg://h/d?password=%2A%2A%2A"),
+        ("postgresql://h/d?user=u&sslpassword=s3cret", "postgresql+psycopg://h/d?sslpassword=%2A%2A%2A&user=u"),
+        ("sqlite:////var/lib/gatepost.db", "sqlite:////var/lib/gatepost.db"),
+    ],
+)
+def test_a_url_is_shown_without_what_is_secret(url, shown):
+    assert connections.shown(connections.parse_url(url)) == shown
+
+
 @pytest.mark.parametrize(
     ("url", "path"),
     [

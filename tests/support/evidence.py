@@ -179,6 +179,12 @@ async def _stopped(original: Callable[..., Any], gateway: Gateway) -> None:
     await original(gateway)
 
 
+def plain_logs() -> None:
+    """Logs for tests as structlog makes them, but for tracebacks: by default those show local variables, passwords too."""
+    console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], console])
+
+
 # -- pytest
 
 
@@ -240,6 +246,7 @@ def verdict(found: list[Finding]) -> str:
 
 def install(config: pytest.Config) -> None:
     """Listen from now on, in this process."""
+    plain_logs()
     _wrap(structlog._base.BoundLoggerBase, "_process_event", _logged)  # the one way of every log call
     logging.setLogRecordFactory(_recording(logging.getLogRecordFactory()))
     http.client.HTTPConnection.response_class = _Response

@@ -7,7 +7,7 @@ from gatepost.cli.opening import read_settings, store_failures
 from gatepost.cli.options import AsJson, Config
 from gatepost.cli.screen import answers, print_json
 from gatepost.store import migrate
-from gatepost.store.connections import parse_url
+from gatepost.store.connections import parse_url, shown
 
 app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -18,7 +18,7 @@ def status(*, config: Config = None, as_json: AsJson = False) -> None:
     settings = read_settings(config)
     with store_failures():
         found = migrate.status(settings.store.url)
-        url = parse_url(settings.store.url).render_as_string(hide_password=True)
+        url = shown(parse_url(settings.store.url))
     current = found.current == found.head
     if as_json:
         print_json({"url": url, "current": found.current, "needed": found.head, "up_to_date": current})

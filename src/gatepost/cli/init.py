@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ class Initialised:
 
     organization_id: str
     access_key_id: str
-    secret_access_key: str | None
+    secret_access_key: str | None = field(repr=False)
     config: Path
     settings: Settings
     made: tuple[str, ...]

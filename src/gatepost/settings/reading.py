@@ -19,7 +19,8 @@ CONFIG_VARIABLE = "GATEPOST_CONFIG"
 FILE_NAME = "gatepost.toml"
 SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
 
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+# Up to the last @: a password that was written down without its quotes may hold an @ or a slash itself.
+_PASSWORD = re.compile(r"((?:^(?![\w+.-]+://)|//)[^:/@]*):.*@|([?&][^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 class _Environment(EnvSettingsSource):
@@ -128,4 +129,4 @@ def _section(name: str) -> type[BaseModel]:
 
 
 def _shown(value: object) -> str:
-    return _PASSWORD.sub(r"\1:…@", str(value))
+    return _PASSWORD.sub(lambda found: f"{found[1]}:…@" if found[2] is None else f"{found[2]}…", str(value))

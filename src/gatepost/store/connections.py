@@ -9,6 +9,7 @@ PostgreSQL: psycopg 3, with timeouts that let a caller answer 5xx instead of han
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ MEMORY = "gatepost_memory"  # execution option of an engine: the one connection 
 
 WAIT_SECONDS = 5  # for a lock, a connection or a free place in the pool: an API client still waits, a person too
 _STATEMENT_SECONDS = 30  # loading everything is the longest statement, and takes seconds at a million rows
+_SECRET_PARAMETER = re.compile(
+    r"password|secret|scram_.*_key", re.IGNORECASE
+)  # password, sslpassword, oauth_client_secret
 _SQLITE_POOL = {"pool_size": 5, "max_overflow": 35}  # a thread pool has up to 40 threads; a connection is a file handle
 _POSTGRESQL_POOL = {"pool_size": 5, "max_overflow": 5}  # many gateways share a server that allows 100 by default
 
@@ -38,9 +42,11 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError with the text in it
         parsed = None
     if parsed is not None:
+        if "@" in (parsed.host or ""):  # the rest of a password, which would be shown as the server's name
+            raise StoreError("the store's url has more than one `@`: write the one in the password as `%40`")
         if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
             return parsed.set(drivername="postgresql+psycopg")
         if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
@@ -50,6 +56,12 @@ def parse_url(url: str) -> URL:
         "the store's url is neither SQLite nor PostgreSQL: "
         "write `sqlite:////var/lib/gatepost/gatepost.db` or `postgresql://user:password@host/database`"
     )
+
+
+def shown(url: URL) -> str:
+    """The URL for people and logs: what libpq takes as a secret, in either place, is left out."""
+    hidden = {key: "***" if _SECRET_PARAMETER.search(key) else value for key, value in url.query.items()}
+    return url.set(query=hidden).render_as_string(hide_password=True)
 
 
 def sqlite_file(url: URL) -> Path | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, select, update
 
 from gatepost.store import migrate
-from gatepost.store.connections import WAIT_SECONDS, WRITE, connect, create_file, parse_url, sqlite_file
+from gatepost.store.connections import WAIT_SECONDS, WRITE, connect, create_file, parse_url, shown, sqlite_file
 from gatepost.store.encoding import encode
 from gatepost.store.errors import StoreError, StoreNotReady, StoreUnavailable, UniqueViolation, translated
 from gatepost.store.schema import changes, revision_counter
@@ -164,7 +164,7 @@ class Store:
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, parsed.render_as_string(hide_password=True), epoch, now)
+        return cls(engine, shown(parsed), epoch, now)
 
     def close(self) -> None:
         """Close the connections; watchers in this process must have been stopped."""

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 BLOT = "[redacted]"
 
 _SECRET_KEY = re.compile(r"authorization|password|passwd|secret|cookie|credential", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"(?i)\b(basic|bearer) +[A-Za-z0-9+/=._~-]{6,}|(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
+# Every repetition that could begin anew at each character has an end: texts from outside are logged too.
+_SECRET_VALUE = re.compile(
+    r"\b((?:basic|bearer) +)[A-Za-z0-9+/=._~-]{6,}"
+    r"|(://[^\s/:@]{0,64}:)[^\s@]{1,256}(?=@)"  # a password in a URL, slashes in it or not
+    r"|([?&][^\s=&]{0,32}(?:password|secret)[^\s=&]{0,32}=)[^\s&'\"]+"
+    r"|(\bSignature=)[0-9a-f]{16,}",  # of AWS's: good for the same request for 15 minutes
+    re.IGNORECASE,
+)
 
 
 def configure_logs(
@@ -63,7 +70,7 @@ def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 def _redacted(value: Any) -> Any:
     if isinstance(value, str):
-        return _SECRET_VALUE.sub(lambda found: f"{found[1]} {BLOT}" if found[1] else f"{found[2]}:{BLOT}", value)
+        return _SECRET_VALUE.sub(lambda found: next(filter(None, found.groups())) + BLOT, value)
     if isinstance(value, bytes):
         return _redacted(value.decode("utf-8", "replace"))
     if isinstance(value, dict):
