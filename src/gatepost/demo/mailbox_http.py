@@ -37,8 +37,8 @@ class HttpRequest:
     method: str
     path: str
     query: bytes
-    headers: dict[str, str]
-    body: bytes
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
