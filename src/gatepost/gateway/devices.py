@@ -123,6 +123,7 @@ class Devices:
         self._enroll = enroll
         self._states: dict[tuple[str, str], DeviceState] = {}
         self._dirty: set[DeviceState] = set()
+        self._counts: dict[str, int] = {}
 
     def __len__(self) -> int:
         """How many devices are known."""
@@ -131,6 +132,23 @@ class Devices:
     def get(self, user_id: str, device_id: str) -> DeviceState | None:
         """The device's state, or None when it never logged in."""
         return self._states.get((user_id, device_id))
+
+    def count(self, user_id: str) -> int:
+        """How many devices of the user are known."""
+        return self._counts.get(user_id, 0)
+
+    def _add(self, state: DeviceState) -> None:
+        self._states[state.user_id, state.device_id] = state
+        self._counts[state.user_id] = self._counts.get(state.user_id, 0) + 1
+
+    def _drop(self, state: DeviceState) -> None:
+        self._dirty.discard(state)
+        if self._states.pop((state.user_id, state.device_id), None) is not None:
+            left = self._counts[state.user_id] - 1
+            if left:
+                self._counts[state.user_id] = left
+            else:
+                del self._counts[state.user_id]
 
     def load(self, devices: Iterable[Device]) -> None:
         """Take over what the store knows; what is waiting to be written here stays newer."""
@@ -142,7 +160,7 @@ class Devices:
         state = self._states.get((device.user_id, device.device_id))
         if state is None:
             state = DeviceState(device.organization_id, device.user_id, device.device_id, device.first_seen.timestamp())
-            self._states[device.user_id, device.device_id] = state
+            self._add(state)
             state.last_seen = state.written = device.last_seen.timestamp()
         if not state.changed:
             state.shows(device.device_type, device.http_user_agent, device.protocol_version)
@@ -163,7 +181,7 @@ class Devices:
         state = self._states.get((identity.user_id, eas.device_id))
         if state is None:
             state = DeviceState(identity.organization_id, identity.user_id, eas.device_id, now)
-            self._states[identity.user_id, eas.device_id] = state
+            self._add(state)
             state.address = identity.address
             state.changes += 1
         if state.shows(eas.device_type, http_user_agent, eas.protocol_version):
@@ -220,8 +238,7 @@ class Devices:
             state.saved = state.taken
             state.address = None
         for state in dropped:
-            self._states.pop((state.user_id, state.device_id), None)
-            self._dirty.discard(state)
+            self._drop(state)
 
     def again(self, batch: list[DeviceState]) -> None:
         """A batch could not be written: it stays due."""

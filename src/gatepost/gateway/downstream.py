@@ -17,15 +17,14 @@ import httptools
 
 from gatepost.gateway.answers import ASK_FOR_CREDENTIALS
 from gatepost.gateway.exchange import Exchange
-from gatepost.gateway.reading import LOOK_AT, MOST_HEAD, Reading, StopReading
+from gatepost.gateway.reading import LOOK_AT, Reading, StopReading
+from gatepost.gateway.vouching import Vouching
 
 if TYPE_CHECKING:
     from gatepost.gateway.forwarding import Head
     from gatepost.gateway.workings import Workings
 
-_IDLE_SECONDS = 90.0  # more than nginx's keep-alive to us (60), so that it closes first
-_HEAD_SECONDS = 30.0  # from the first byte to the last of a head
-_BODY_SECONDS = 60.0  # without a further byte of a body
+_LINGER_SECONDS = 30.0  # what comes after an early answer is thrown away for so long, that the phone gets to read it
 
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus} | {
     449: b"Retry after sending a PROVISION command",
@@ -37,25 +36,32 @@ class Downstream(asyncio.Protocol):
     """One connection from a phone, or from the proxy that ends its TLS."""
 
     __slots__ = (
+        "_body_since",
+        "_body_size",
+        "_choked",
         "_discard",
         "_draining",
         "_exchange",
         "_keep_alive",
         "_parser",
         "_paused",
+        "_paused_since",
         "_plain",
         "_reading",
         "_version_1_1",
+        "_vouching",
         "_workings",
         "closing",
         "complete",
         "deadline",
+        "limits",
         "peer",
         "transport",
     )
 
     def __init__(self, workings: Workings) -> None:
         self._workings = workings
+        self.limits = workings.configuration.limits
         self.transport: asyncio.Transport | None = None
         self.peer = ""
         self.closing = False
@@ -65,11 +71,16 @@ class Downstream(asyncio.Protocol):
         self._parser: httptools.HttpRequestParser | None = None
         self._reading: Reading | None = None
         self._paused = False
+        self._paused_since = 0.0
         self._plain: Head | None = None  # the head of a request that may be recognised when it comes again
         self._discard = False
         self._draining = False
         self._keep_alive = True
         self._version_1_1 = True
+        self._vouching: Vouching | None = None
+        self._choked = False
+        self._body_since = 0.0
+        self._body_size = 0
 
     # -- the transport's side
 
@@ -78,8 +89,9 @@ class Downstream(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # asyncio types it as the base class
         peer = transport.get_extra_info("peername")
         self.peer = sys.intern(peer[0]) if peer else ""
-        self.deadline = self._workings.clock.now + _IDLE_SECONDS
-        self._workings.downstreams.add(self)
+        self.deadline = self._workings.clock.now + self.limits.idle_seconds
+        if not self._workings.downstreams.add(self):
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The phone has gone: so has its request, at the mail server too."""
@@ -88,6 +100,8 @@ class Downstream(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
+        if self._vouching is not None:
+            self._vouching.abandon()
         if self._reading is not None and self._reading.spool is not None:
             self._reading.spool.close()
         self.transport = self._parser = self._reading = None
@@ -102,7 +116,7 @@ class Downstream(asyncio.Protocol):
                 return
             reading = self._reading = Reading(self)
             parser = self._parser = httptools.HttpRequestParser(reading)
-            self.deadline = self._workings.clock.now + _HEAD_SECONDS
+            self.deadline = self._workings.clock.now + self.limits.head_seconds
         reading.received += len(data)
         try:
             parser.feed_data(data)
@@ -111,7 +125,7 @@ class Downstream(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self.closing:
                 self.refuse(400)
-        if reading.received > MOST_HEAD and not (reading.head_read or self.complete or self.closing):
+        if reading.received > self.limits.head_bytes and not (reading.head_read or self.complete or self.closing):
             self.refuse(431)  # a head that does not end
         if self.complete:
             self._parser = self._reading = None
@@ -138,11 +152,15 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The phone reads slower than the mail server answers."""
+        self._choked = True
+        self.deadline = self._workings.clock.now + self.limits.write_seconds
         if self._exchange is not None:
             self._exchange.downstream_writable(writable=False)
 
     def resume_writing(self) -> None:
         """The phone has caught up."""
+        self._choked = False
+        self.hold(self.limits.answer_seconds if self._exchange is not None else self.limits.idle_seconds)
         if self._exchange is not None:
             self._exchange.downstream_writable(writable=True)
 
@@ -164,7 +182,8 @@ class Downstream(asyncio.Protocol):
         if parser.should_upgrade():  # h2c and CONNECT would carry what is not looked at
             self.refuse(400)
             raise StopReading
-        self.deadline = self._workings.clock.now + _BODY_SECONDS
+        self._body_since, self._body_size = self._workings.clock.now, 0
+        self.deadline = self._body_since + self.limits.body_seconds
         method: bytes = parser.get_method()
         return method
 
@@ -177,11 +196,34 @@ class Downstream(asyncio.Protocol):
         """False when the exchange has it, or nobody wants it any more."""
         if self._discard:
             return False
+        self._body_size += len(data)
         if self._exchange is not None:
             self._exchange.request_body(data)
-            return False
-        self.deadline = self._workings.clock.now + _BODY_SECONDS
-        return True
+        limits, now = self.limits, self._workings.clock.now
+        slowest = self._body_since + limits.body_seconds + self._body_size / limits.body_bytes_per_second
+        self.deadline = min(now + limits.body_seconds, slowest)
+        return self._exchange is None
+
+    @property
+    def idle(self) -> bool:
+        """True while nothing is done for the phone: it says nothing, or is somebody unknown who has not said all yet."""
+        return self._exchange is None and self._vouching is None and not (self._reading and self._reading.vouched)
+
+    def vouch(self, reading: Reading) -> bool:
+        """A long body comes: does the mail server know the credentials? False when that has been answered with a refusal.
+
+        Reading is paused until that is known; what was read already is kept.
+        """
+        self._vouching = vouching = Vouching(self._workings, self, reading.head(), b"", None)
+        vouching.start()
+        return not (self._discard or self.closing)
+
+    def vouched(self) -> None:
+        """It does."""
+        self._vouching = None
+        self._body_since = self._workings.clock.now
+        self.hold(self.limits.body_seconds)
+        self.pause_reading(paused=False)
 
     def make_spool(self) -> IO[bytes]:
         """A place for a body whose length is not known yet."""
@@ -190,6 +232,8 @@ class Downstream(asyncio.Protocol):
     def request_complete(self, reading: Reading) -> None:
         """All of the request is here."""
         self.complete = True
+        if self._exchange is not None:
+            self.hold(self.limits.parked_seconds if self._exchange.parked else self.limits.answer_seconds)
         if self._discard:
             self._next()
         elif self._exchange is None:
@@ -197,6 +241,9 @@ class Downstream(asyncio.Protocol):
 
     def begin(self, reading: Reading) -> None:
         """Enough of the request is here to be looked at."""
+        if self._vouching is not None:  # it came in the same bytes
+            self._vouching.abandon()
+            self._vouching = None
         body = reading.body
         first = body[0] if len(body) == 1 else b"".join(body)
         head = reading.head()
@@ -252,12 +299,14 @@ class Downstream(asyncio.Protocol):
 
     def finish(self) -> None:
         """The answer is sent: go on to the next request, once the rest of this one has been read."""
-        self._exchange = None
+        if self._vouching is not None:
+            self._vouching.abandon()
+        self._exchange = self._vouching = None
         if self.complete or self.closing:
             self._next()
         else:
             self._discard = True
-            self.hold(_BODY_SECONDS)
+            self.hold(_LINGER_SECONDS)
             self.pause_reading(paused=False)
 
     def abort(self) -> None:
@@ -270,24 +319,41 @@ class Downstream(asyncio.Protocol):
         """Stop or go on reading the request's body."""
         if self.transport is not None and paused != self._paused and not self.transport.is_closing():
             self._paused = paused
+            now = self._workings.clock.now
             if paused:
+                self._paused_since = now
+                self.hold(self.limits.answer_seconds)
                 self.transport.pause_reading()
             else:
+                self._body_since += now - self._paused_since  # it was not the phone who was slow
                 self.transport.resume_reading()
 
     def hold(self, seconds: float) -> None:
-        """The exchange sets its own time limit from now on."""
-        self.deadline = self._workings.clock.now + seconds
+        """The exchange sets its own time limit from now on; a phone that does not read has another."""
+        if not self._choked:
+            self.deadline = self._workings.clock.now + seconds
 
     def expire(self) -> None:
         """The deadline has passed."""
-        exchange = self._exchange
-        if exchange is not None:
+        exchange = self._exchange or self._vouching
+        if exchange is not None and (self._choked or self._dawdles(exchange)):
+            answering = exchange.answering
+            exchange.abandon()
+            self._exchange = self._vouching = None
+            if answering:
+                self.abort()
+            else:
+                self.refuse(408)
+        elif exchange is not None:
             exchange.expire()
         elif self._parser is not None and not self._discard:
             self.refuse(408)
         else:
             self.abort()
+
+    def _dawdles(self, exchange: Exchange) -> bool:
+        """It is the phone that everybody waits for: for the rest of its body."""
+        return not (self.complete or self._paused or exchange.answering)
 
     def drain(self) -> None:
         """The gateway stops: close now if idle, else after the answer."""
@@ -307,12 +373,13 @@ class Downstream(asyncio.Protocol):
             self._close()
             return
         self._discard = False
-        self.deadline = self._workings.clock.now + _IDLE_SECONDS
+        self.hold(self.limits.idle_seconds)
         if self._paused:
             self.pause_reading(paused=False)
 
     def _close(self) -> None:
         """Close, after what has been said."""
         self._workings.outbox.flush()
+        self.hold(self.limits.write_seconds)  # until the phone has read it
         if self.transport is not None:
             self.transport.close()

@@ -15,27 +15,23 @@ from typing import IO, TYPE_CHECKING
 import structlog
 
 from gatepost.engine import Reason
-from gatepost.gateway import forwarding
+from gatepost.gateway import forwarding, refusing
 from gatepost.gateway.answers import corrected, with_provision
 from gatepost.gateway.devices import NOTHING_REPORTED
 from gatepost.gateway.forwarding import Asked
-from gatepost.gateway.relay import ANSWER_SECONDS, Relay
+from gatepost.gateway.proving import Proving
 from gatepost.wire import basic_auth
 from gatepost.wire.eas import device_information, provisioning, refusal
 from gatepost.wire.eas.commands import at_least
-from gatepost.wire.eas.refusal import Status
 from gatepost.wire.eas.request import MalformedRequest, UnknownCommand
 from gatepost.wire.wbxml import IDENTITY, WbxmlError, decode
 
 if TYPE_CHECKING:
-    import asyncio
-
     from gatepost.engine import Decision, RuleSet
     from gatepost.gateway.devices import DeviceState
     from gatepost.gateway.downstream import Downstream
     from gatepost.gateway.forwarding import Head
     from gatepost.gateway.identify import Identity
-    from gatepost.gateway.proofs import Proof
     from gatepost.gateway.workings import Workings
     from gatepost.model import DeviceFacts
     from gatepost.wire.eas.refusal import Refusal
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _IDENTIFYING = frozenset({"Provision", "Settings"})
-_USER_LEVEL = frozenset({Reason.USER_NOT_FOUND, Reason.USER_NOT_ENABLED, Reason.ORGANIZATION_NOT_FOUND})
 _OUR_FAULT = frozenset({Reason.RULES_TOO_OLD, Reason.ERROR})
 _PATHS = frozenset(
     {b"/Microsoft-Server-ActiveSync", b"/microsoft-server-activesync", b"/microsoft-server-activesync/default.eas"}
@@ -52,15 +47,13 @@ _PATHS = frozenset(
 _PING_EXPIRED = bytes.fromhex("03016a00000d45470331000101")  # <Ping><Status>1</Status></Ping>
 
 
-class Exchange(Relay):
+class Exchange(Proving):
     """See the module; made, started and told by its `Downstream`."""
 
     __slots__ = (
         "_asks_policy",
-        "_authorization",
         "_facts",
         "_http_user_agent",
-        "_proven",
         "_ruleset",
         "_state",
         "identity",
@@ -72,45 +65,46 @@ class Exchange(Relay):
         super().__init__(workings, downstream, head, body, spool)
         self.identity: Identity | None = None
         self._state: DeviceState | None = None
-        self._authorization = b""
         self._http_user_agent: str | None = None
         self._facts: DeviceFacts | None = None
         self._ruleset: RuleSet | None = None
-        self._proven = False
         self._asks_policy = False
 
     # -- what it asks and whether it may
 
     def start(self) -> None:
         """Look at the request; it is whole, or a long body has begun to come."""
+        try:
+            if self._read_head():
+                self._read_body()
+                self._consider()
+        except UnknownCommand as error:
+            self._workings.notices.say("request.unknown_command", error=str(error))
+            self._reply(501)
+        except (MalformedRequest, forwarding.WrongBody, WbxmlError) as error:
+            self._workings.notices.say("request.malformed", error=str(error))
+            self._reply(400)
+
+    def _read_head(self) -> bool:
+        """Who asks for what; False when that is answered already. Raises MalformedRequest."""
         head, workings = self._head, self._workings
         assert head is not None
-        try:
-            asked = head.asked or self._ask(head)
-            if asked is None:
-                return
-            prepared = asked.prepared
-            self._eas = eas = prepared.eas
-            self._body_type = forwarding.content_type(eas, head.headers, self._first(), empty=head.length == 0)
-            if eas.command in _IDENTIFYING:
-                self._read_document()
-        except UnknownCommand as error:
-            log.info("request.unknown_command", error=str(error))
-            self._reply(501)
-            return
-        except (MalformedRequest, forwarding.WrongBody, WbxmlError) as error:
-            log.info("request.malformed", error=str(error))
-            self._reply(400)
-            return
-        self._start, self._long, self._repeatable = prepared.start, prepared.long, prepared.repeatable
-        self._authorization, self._http_user_agent = asked.authorization, asked.http_user_agent
+        asked = head.asked or self._ask(head)
+        if asked is None:
+            return False
+        self._sent(asked)
         self._ip_address, self._forwarded_for = workings.clients.client(
             self._downstream.peer, head.headers.get(b"x-forwarded-for")
         )
         self.identity = identity = workings.identifier.identify(asked.login)
-        if identity is not None:
-            self._state = workings.devices.get(identity.user_id, eas.device_id)
-        self._consider()
+        prepared = asked.prepared
+        if prepared is not None:
+            self._eas = eas = prepared.eas
+            self._start, self._long, self._repeatable = prepared.start, prepared.long, prepared.repeatable
+            self._http_user_agent = asked.http_user_agent
+            if identity is not None:
+                self._state = workings.devices.get(identity.user_id, eas.device_id)
+        return True
 
     def _ask(self, head: Head) -> Asked | None:
         """What the head says; None when that is answered already. Raises MalformedRequest."""
@@ -124,18 +118,13 @@ class Exchange(Relay):
         if authorization is None or login is None:
             self._unauthorized()
             return None
-        if head.method == b"OPTIONS" and head.length == 0:
-            self._authorization = authorization
-            self._ip_address, self._forwarded_for = self._workings.clients.client(
-                self._downstream.peer, headers.get(b"x-forwarded-for")
-            )
-            self._forward()
-            return None
-        if head.method != b"POST":
-            if head.method == b"OPTIONS":  # with a body, which is nobody's
+        if head.method == b"OPTIONS":
+            if head.length:  # a body, which is nobody's
                 self._reply(400)
-            else:
-                self._reply(405, (b"Allow", b"OPTIONS, POST"))
+                return None
+            return Asked(None, authorization, login, None)
+        if head.method != b"POST":
+            self._reply(405, (b"Allow", b"OPTIONS, POST"))
             return None
         prepared = self._workings.forwarding.prepare(
             query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey")
@@ -144,6 +133,15 @@ class Exchange(Relay):
         user_agent = None if agent is None else agent.decode("latin-1").strip() or None
         head.asked = Asked(prepared, authorization, login, user_agent)
         return head.asked
+
+    def _read_body(self) -> None:
+        """Check that the body is the command's own. Raises WrongBody, WbxmlError."""
+        head, eas = self._head, self._eas
+        assert head is not None
+        if eas is not None:
+            self._body_type = forwarding.content_type(eas, head.headers, self._first(), empty=head.length == 0)
+            if eas.command in _IDENTIFYING:
+                self._read_document()
 
     def _first(self) -> bytes:
         if self._spool is None:
@@ -180,19 +178,28 @@ class Exchange(Relay):
 
     def _consider(self) -> None:
         """Decide and act; comes back here once the credentials are proven, if that is needed first."""
+        if not self._known():
+            self._prove()
+            return
+        if self._eas is None:
+            self._forward()
+            return
         if self._facts is not None and self.identity is not None:
             known = NOTHING_REPORTED if self._state is None else self._state.facts
             facts = device_information.merge(known, self._facts)
             if facts != known:
-                if not self._proven:
+                if not self._fresh():
                     self._prove()
+                    return
+                if self._is_one_too_many():
+                    self._refuse_more_devices()
                     return
                 self._workings.devices.report(self._seen(self.identity), facts)
             self._facts = None
         decision = self._decide()
         if self._through(decision):
             self._let_through(decision)
-        elif not self._proven:
+        elif not self._fresh():
             self._prove()
         elif decision.effect is None and self._had_its_say():
             self._consider()
@@ -204,9 +211,53 @@ class Exchange(Relay):
         if self._head is None:  # taken back from the mail server by a denial that has passed: the phone asks again
             self._unavailable()
             return
-        if self.identity is not None:
-            self._workings.connections.add(self.identity.user_id, self)
+        identity = self.identity
+        if identity is not None:
+            if (
+                self._state is None
+                and decision.reason is not Reason.MOBILE_DEVICE_ACCESS_OVERRIDE
+                and self._is_one_too_many()
+            ):
+                self._refuse_more_devices()
+                return
+            if not self._workings.connections.admit(identity.user_id, self):
+                self._workings.metrics.limit("requests_per_user")
+                self._unavailable((b"X-MS-ASThrottle", b"TooManyRequests"))
+                return
         self._forward()
+
+    def _is_one_too_many(self) -> bool:
+        """A device that was not seen before, of a user who has enough."""
+        identity, workings = self.identity, self._workings
+        return (
+            self._state is None
+            and identity is not None
+            and workings.devices.count(identity.user_id) >= workings.configuration.limits.devices_per_user
+        )
+
+    def _refuse_more_devices(self) -> None:
+        eas = self._asked()
+        self._workings.metrics.limit("devices_per_user")
+        self._workings.notices.say(
+            "device.one_too_many",
+            user_id=None if self.identity is None else self.identity.user_id,
+            device_id=eas.device_id,
+        )
+        self._say(refusing.one_device_too_many(eas))
+
+    @property
+    def answering(self) -> bool:
+        """True once an answer of the mail server is on its way to the phone."""
+        return self._answer is not None
+
+    @property
+    def device_id(self) -> str:
+        """The device that asks; OPTIONS is nobody's."""
+        return "" if self._eas is None else self._eas.device_id
+
+    def _payer(self) -> tuple[str, str]:
+        user = self._login.lower() if self.identity is None else self.identity.user_id
+        return user, "" if self._state is None else self.device_id
 
     def _may_identify(self) -> bool:
         """An undecided phone may provision; from 14.1 on its first Provision has to say what it is (MS-ASPROV 3.2.5.1)."""
@@ -227,31 +278,6 @@ class Exchange(Relay):
         )
         return state
 
-    # -- proving that it can log in
-
-    def _prove(self) -> None:
-        if self._workings.proofs.remembers(self._authorization):
-            self._proven = True
-            self._consider()
-            return
-        self._downstream.pause_reading(paused=True)
-        self._downstream.hold(ANSWER_SECONDS)
-        self._workings.prober.prove(self._authorization).add_done_callback(self._proved)
-
-    def _proved(self, task: asyncio.Task[Proof]) -> None:
-        if self._over:
-            return
-        status = 503 if task.cancelled() or task.exception() is not None else task.result().status
-        if status == 200:
-            self._proven = True
-            self._consider()
-        elif status == 401:
-            self._unauthorized()
-        elif status == 403:
-            self._reply(403)
-        else:
-            self._unavailable()
-
     # -- no
 
     def _refuse(self, decision: Decision) -> None:
@@ -262,20 +288,10 @@ class Exchange(Relay):
             self._unavailable((b"X-MS-ASThrottle", decision.reason.value.encode()))
             return
         if identity is not None:
+            if self._is_one_too_many():
+                self._refuse_more_devices()
+                return
             self._seen(identity)
-        if decision.effect is not None:
-            status = (
-                Status.USER_DISABLED_FOR_SYNC
-                if decision.reason in _USER_LEVEL
-                else Status.DEVICE_IS_BLOCKED_FOR_THIS_USER
-            )
-            answer = refusal.refuse(eas.command, eas.protocol_version, status, decision.reason.value)
-        elif eas.command == "Provision":
-            answer = refusal.refuse(
-                eas.command, eas.protocol_version, Status.DEVICE_INFORMATION_REQUIRED, decision.reason.value
-            )
-        else:
-            answer = refusal.ask_to_provision(eas.command, eas.protocol_version, decision.reason.value)
         log.info(
             "access.refused",
             user_id=None if identity is None else identity.user_id,
@@ -286,7 +302,7 @@ class Exchange(Relay):
             matched_rules=decision.matched_rules,
             revision=decision.revision,
         )
-        self._say(answer)
+        self._say(refusing.answer(eas, decision))
 
     def reconsider(self) -> None:
         """The rules, the user or the device changed while the request is at the mail server."""
@@ -322,8 +338,8 @@ class Exchange(Relay):
                 self._workings.connections.add(identity.user_id, self)
 
     def leave(self) -> None:
-        """The gateway stops: a parked request ends as if its time were up, so that the phone asks another gateway."""
-        if self._connection is not None and self.parked:
+        """A parked request ends as if its time were up: the phone asks again, here or at another gateway."""
+        if self.parked:
             self._cut()
             if self.command == "Ping":
                 self._reply(200, (b"Content-Type", b"application/vnd.ms-sync.wbxml"), body=_PING_EXPIRED)
@@ -346,10 +362,11 @@ class Exchange(Relay):
 
     def _may_answer(self, status: int, headers: list[bytes]) -> list[bytes] | None:
         """After waiting for the mail server: what it says comes too late for a device that is denied by now."""
-        workings = self._workings
         if status == 401:
-            workings.proofs.forget(self._authorization)
+            self._refused()
             return corrected(status, headers)
+        if 200 <= status < 300:
+            self._accepted()
         if self._eas is None:
             return with_provision(headers)
         if self._ruleset_moved():

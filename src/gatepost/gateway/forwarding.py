@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gatepost.gateway.configuration import UpstreamAddress
+    from gatepost.gateway.credentials import Credentials
 
 # Headers of the phone that reach the mail server, with the spelling they get. All others end here: what is not known
 # to matter to ActiveSync could only matter to somebody who wants to be taken for somebody else.
@@ -116,14 +117,15 @@ class Prepared:
     long: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
-    """What a head says: the command, and who asks with which program."""
+    """What a head says: the command (None: OPTIONS), who asks with which program, what was last known of the credentials."""
 
-    prepared: Prepared
-    authorization: bytes
+    prepared: Prepared | None
+    authorization: bytes = field(repr=False)
     login: str
     http_user_agent: str | None
+    credentials: Credentials | None = None
 
 
 class Forwarding:

@@ -51,6 +51,8 @@ class GatewayMetrics(Collector):
         self.requests: dict[tuple[str, int], int] = {}
         self.seconds: dict[str, Histogram] = {"answered": Histogram(), "parked": Histogram(), "refused": Histogram()}
         self.ended = 0
+        self.logins: dict[str, int] = {}
+        self.limits: dict[str, int] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
     def decided(self, decision: Decision) -> None:
@@ -63,6 +65,14 @@ class GatewayMetrics(Collector):
         key = (command, status)
         self.requests[key] = self.requests.get(key, 0) + 1
         self.seconds[kind].observe(seconds)
+
+    def login(self, outcome: str) -> None:
+        """Count credentials that had to be asked about, by what came of it."""
+        self.logins[outcome] = self.logins.get(outcome, 0) + 1
+
+    def limit(self, name: str) -> None:
+        """Count a request that a limit was reached by; `name` is the setting's."""
+        self.limits[name] = self.limits.get(name, 0) + 1
 
     def collect(self) -> Iterable[Metric]:
         """All of it, for a Prometheus registry."""
@@ -83,10 +93,24 @@ class GatewayMetrics(Collector):
         )
         for kind, histogram in self.seconds.items():
             seconds.add_metric((kind,), histogram.buckets(), histogram.total)
+        logins = CounterMetricFamily(
+            "gatepost_logins",
+            "Credentials that the mail server had not accepted within the last day, by what came of them.",
+            labels=("outcome",),
+        )
+        for outcome, count in list(self.logins.items()):
+            logins.add_metric((outcome,), count)
+        limits = CounterMetricFamily(
+            "gatepost_limits_reached", "Requests and connections that a limit kept out, by setting.", labels=("limit",)
+        )
+        for name, count in list(self.limits.items()):
+            limits.add_metric((name,), count)
         yield from (
             decisions,
             requests,
             seconds,
+            logins,
+            limits,
             CounterMetricFamily("gatepost_requests_ended", "Requests in flight that a denial ended.", value=self.ended),
         )
         for name, (text, value) in self.gauges.items():

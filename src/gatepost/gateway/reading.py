@@ -14,10 +14,8 @@ from gatepost.wire import basic_auth
 if TYPE_CHECKING:
     from gatepost.gateway.downstream import Downstream
 
-MOST_HEAD = 32_768  # bytes: Kerberos tickets make heads of 16 KiB; nginx's large_client_header_buffers allow 32
 LOOK_AT = 65_536  # bytes of a body that are waited for before it is looked at
-MOST_BODY = 157_286_400  # 150 MiB: Exchange Online's limit for a message, the largest in the field
-_MOST_WHOLE = 1_048_576  # bytes of a body that must be whole to be looked at (Settings with out-of-office texts)
+_FROM_STRANGERS = 16_384  # bytes of a body that are kept for somebody whom the mail server has not let in yet
 
 _SINGLE = frozenset(  # two of one of these could mean one thing here and another at the mail server
     {b"authorization", b"host", b"content-type", b"user-agent", b"ms-asprotocolversion", b"x-ms-policykey"}
@@ -33,6 +31,7 @@ class Reading:
 
     __slots__ = (
         "_downstream",
+        "_limits",
         "body",
         "chunked",
         "head_read",
@@ -45,10 +44,12 @@ class Reading:
         "size",
         "spool",
         "url",
+        "vouched",
     )
 
     def __init__(self, downstream: Downstream) -> None:
         self._downstream = downstream
+        self._limits = downstream.limits
         self._clear()
 
     def _clear(self) -> None:
@@ -64,6 +65,7 @@ class Reading:
         self.body: list[bytes] = []
         self.size = 0
         self.spool: IO[bytes] | None = None
+        self.vouched = False
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -74,16 +76,16 @@ class Reading:
     def on_url(self, url: bytes) -> None:
         """Some of the request target."""
         self.url += url
-        if len(self.url) > MOST_HEAD:
+        if len(self.url) > self._limits.head_bytes:
             self._refuse(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; behind a body in chunks it would be a trailer, and those mean nothing (RFC 9110 6.5.1)."""
         if self.head_read:
             return
-        if self.received > MOST_HEAD:  # more than a head may have: some of it may be a body's
+        if self.received > self._limits.head_bytes:  # more than a head may have: some of it may be a body's
             self.head_size += len(name) + len(value) + 4
-            if self.head_size > MOST_HEAD:
+            if self.head_size > self._limits.head_bytes:
                 self._refuse(431)
         known = KNOWN_HEADERS.get(name) or KNOWN_HEADERS.get(name.lower())
         if known is None:
@@ -110,13 +112,18 @@ class Reading:
             if encoding.strip().lower() != b"chunked":
                 self._refuse(501)
             # Its length is not known before it is here, so all of it is kept: not for somebody without credentials.
+            # (With credentials, they are proven before much of it is.)
             if basic_auth.login(headers.get(b"authorization", b"")) is None:
                 self._refuse(401)
         length = headers.get(b"content-length")
         self.length = 0 if length is None else int(length)
-        if self.length > MOST_BODY:
+        if self.length > self._limits.body_bytes:
             self._refuse(413)
         if b"expect" in headers:
+            if headers[b"expect"].strip().lower() != b"100-continue":
+                self._refuse(417)
+            if basic_auth.login(headers.get(b"authorization", b"")) is None:
+                self._refuse(401)  # before anything of the body is sent
             self._downstream.go_on()
 
     def on_body(self, data: bytes) -> None:
@@ -124,15 +131,19 @@ class Reading:
         if not self._downstream.takes_body(data):
             return
         self.size += len(data)
-        if self.size > MOST_BODY:
+        if self.size > self._limits.body_bytes:
             self._refuse(413)
+        if self.size > _FROM_STRANGERS and not self.vouched:
+            self.vouched = True
+            if not self._downstream.vouch(self):
+                return
         if self.chunked:
             self.spool = self.spool or self._downstream.make_spool()
             self.spool.write(data)
         else:
             self.body.append(data)
             # Provision and Settings are decoded, so all of them must be here; both are small.
-            if self.size > LOOK_AT and self.length > _MOST_WHOLE:
+            if self.size > LOOK_AT and self.length > self._limits.document_bytes:
                 self._downstream.begin(self)
 
     def on_message_complete(self) -> None:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-PARKED_SECONDS = 3_660.0  # MS-ASCMD 2.2.3.84: a heartbeat lasts 3540 seconds at most; the mail server ends it, not we
-ANSWER_SECONDS = 300.0  # without a byte from the mail server: it may be sending a large message on
 _PIECE = 65_536
 
 
@@ -103,7 +101,8 @@ class Relay:
     # -- there
 
     def _forward(self) -> None:
-        self._downstream.hold(PARKED_SECONDS if self._long else ANSWER_SECONDS)
+        limits = self._downstream.limits
+        self._downstream.hold(limits.parked_seconds if self._long else limits.answer_seconds)
         connection = self._workings.upstream.take(repeatable=self._repeatable)
         if connection is not None:
             self._send(connection)
@@ -162,7 +161,6 @@ class Relay:
         """More of a long body has come from the phone."""
         if self._connection is not None:
             self._connection.write(data)
-            self._downstream.hold(ANSWER_SECONDS)
         elif not self._over:
             self._body += data
 
@@ -188,7 +186,7 @@ class Relay:
             return
         self._lighten()
         self._answer = Answer(self._downstream, status, answered, length)
-        self._downstream.hold(ANSWER_SECONDS)
+        self._downstream.hold(self._downstream.limits.answer_seconds)
 
     def upstream_body(self, data: bytes) -> None:
         """A piece of the answer."""
@@ -199,7 +197,7 @@ class Relay:
         """What has come so far goes to the phone."""
         if self._answer is not None:
             self._answer.flush()
-            self._downstream.hold(ANSWER_SECONDS)
+            self._downstream.hold(self._downstream.limits.answer_seconds)
 
     def upstream_complete(self) -> bool:
         """The answer is whole; False when it came before all of the request was sent."""

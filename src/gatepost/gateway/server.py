@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gatepost.gateway.budgets import FailedLogins
 from gatepost.gateway.client import Clients
 from gatepost.gateway.connections import Connections
+from gatepost.gateway.credentials import Proofs
 from gatepost.gateway.decisions import Decider
 from gatepost.gateway.devices import Devices
 from gatepost.gateway.downstream import Downstream
+from gatepost.gateway.downstreams import Downstreams
 from gatepost.gateway.forwarding import Forwarding
 from gatepost.gateway.heads import Heads
 from gatepost.gateway.identify import Identifier
 from gatepost.gateway.metrics import GatewayMetrics
+from gatepost.gateway.notices import Notices
 from gatepost.gateway.outbox import Outbox
-from gatepost.gateway.proofs import Prober, Proofs
+from gatepost.gateway.proofs import Prober
 from gatepost.gateway.replica import Replica
 from gatepost.gateway.upstream import Upstream
 from gatepost.gateway.workings import Clock, Workings
@@ -59,23 +63,28 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._was_too_old = False
         self._outbox = outbox = Outbox()
-        upstream, proofs = Upstream(configuration, outbox), Proofs()
+        limits, clock = configuration.limits, Clock()
+        upstream = Upstream(configuration, outbox)
+        proofs = Proofs(limits.failed_login_seconds)
         self._workings = Workings(
             configuration=configuration,
             replica=self.replica,
             identifier=Identifier(self.replica, configuration.organization_id),
             decider=Decider(self.replica, configuration.max_replica_age),
             devices=self.devices,
-            connections=Connections(),
+            connections=Connections(limits.requests_per_user, limits.requests_per_device),
             outbox=outbox,
             upstream=upstream,
             proofs=proofs,
             prober=Prober(upstream, proofs),
+            failed_logins=FailedLogins(limits.failed_logins, limits.failed_login_seconds, time.monotonic),
+            notices=Notices(),
             clients=Clients(configuration.trusted_proxies),
             forwarding=Forwarding(configuration.upstream),
             heads=Heads(time.monotonic()),
             metrics=self.metrics,
-            clock=Clock(),
+            clock=clock,
+            downstreams=Downstreams(limits.connections),
         )
         self._name_gauges()
 
@@ -108,7 +117,7 @@ class Gateway:
             self._server.close()
         for exchange in self._workings.connections.all():
             exchange.leave()
-        for downstream in tuple(self._workings.downstreams):
+        for downstream in self._workings.downstreams:
             downstream.drain()
         deadline = time.monotonic() + _DRAIN_SECONDS
         while self._workings.downstreams and time.monotonic() < deadline:  # noqa: ASYNC110 - a set that empties has no event
@@ -179,11 +188,12 @@ class Gateway:
             try:
                 clock, decider = self._workings.clock, self._workings.decider
                 clock.tick()
-                for downstream in tuple(self._workings.downstreams):
+                for downstream in self._workings.downstreams:
                     if downstream.deadline < clock.now:
                         downstream.expire()
                 self._workings.upstream.sweep()
                 self._workings.heads.sweep(clock.now)
+                self._workings.notices.sweep()
                 decider.look()
                 too_old = decider.too_old
                 if too_old and not self._was_too_old:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gatepost.gateway.budgets import FailedLogins
     from gatepost.gateway.client import Clients
     from gatepost.gateway.configuration import GatewayConfiguration
     from gatepost.gateway.connections import Connections
+    from gatepost.gateway.credentials import Proofs
     from gatepost.gateway.decisions import Decider
     from gatepost.gateway.devices import Devices
-    from gatepost.gateway.downstream import Downstream
+    from gatepost.gateway.downstreams import Downstreams
     from gatepost.gateway.forwarding import Forwarding
     from gatepost.gateway.heads import Heads
     from gatepost.gateway.identify import Identifier
     from gatepost.gateway.metrics import GatewayMetrics
+    from gatepost.gateway.notices import Notices
     from gatepost.gateway.outbox import Outbox
-    from gatepost.gateway.proofs import Prober, Proofs
+    from gatepost.gateway.proofs import Prober
     from gatepost.gateway.replica import Replica
     from gatepost.gateway.upstream import Upstream
 
@@ -51,9 +54,11 @@ class Workings:
     upstream: Upstream
     proofs: Proofs
     prober: Prober
+    failed_logins: FailedLogins
+    notices: Notices
     clients: Clients
     forwarding: Forwarding
     heads: Heads
     metrics: GatewayMetrics
     clock: Clock
-    downstreams: set[Downstream] = field(default_factory=set)
+    downstreams: Downstreams
