@@ -1,8 +1,9 @@
 """What the mail server answers, framed anew for the phone's connection."""
 
 import pytest
+from structlog.testing import capture_logs
 
-from gatepost.gateway.answers import ASK_FOR_CREDENTIALS, Answer, corrected, with_provision
+from gatepost.gateway.answers import ASK_FOR_CREDENTIALS, Answer, Offer, corrected
 
 TYPE = b"Content-Type: application/vnd.ms-sync.wbxml\r\n"
 
@@ -101,21 +102,47 @@ def test_a_401_asks_for_basic_credentials_and_nothing_else(status, sent, expecte
 @pytest.mark.parametrize("sent", [[], [b"WWW-Authenticate: Negotiate\r\n"], [BASIC]])
 def test_every_line_ends(sent):
     assert all(line.endswith(b"\r\n") for line in corrected(401, sent))
-    assert all(line.endswith(b"\r\n") for line in with_provision([b"MS-ASProtocolCommands: Sync\r\n"]))
+
+
+COMMANDS, VERSIONS = b"MS-ASProtocolCommands", b"MS-ASProtocolVersions"
 
 
 @pytest.mark.parametrize(
-    ("commands", "expected"),
+    ("commands", "refused", "expected"),
     [
-        (b"Sync,Ping", b"Sync,Ping,Settings,Provision"),
-        (b"Sync, Provision ,Ping", b"Sync,Provision,Ping,Settings"),
-        (b"Settings,Provision", b"Settings,Provision"),
+        (b"Sync,Ping", (), b"Sync,Ping,Settings,Provision"),
+        (b"Sync, Provision ,Ping", (), b"Sync,Provision,Ping,Settings"),
+        (b"Settings,Provision", (), b"Settings,Provision"),
+        (b"Sync,GetAttachment,Ping", ("GetAttachment",), b"Sync,Ping,Settings,Provision"),
+        (b"Sync,getattachment", ("GetAttachment", "Provision"), b"Sync,Settings"),
+        (b"", (), b"Settings,Provision"),
     ],
 )
-def test_options_offer_what_a_phone_needs_to_provision(commands, expected):
-    lines = [TYPE, b"ms-asprotocolcommands: %s\r\n" % commands]
-    assert with_provision(lines) == [TYPE, b"ms-asprotocolcommands: %s\r\n" % expected]
+def test_commands_are_offered_that_a_phone_needs_to_provision_and_none_that_is_refused(commands, refused, expected):
+    offer = Offer(refused_commands=refused)
+    assert offer.line(COMMANDS, commands) == b"MS-ASProtocolCommands: %s\r\n" % expected
+    assert offer.line(COMMANDS.lower(), commands) == b"ms-asprotocolcommands: %s\r\n" % expected
 
 
-def test_a_server_that_names_no_commands_is_left_alone():
-    assert with_provision([TYPE]) == [TYPE]
+def test_no_command_that_is_left_is_no_line():
+    assert Offer(refused_commands=("Settings", "Provision", "Sync")).line(COMMANDS, b"Sync") is None
+
+
+@pytest.mark.parametrize("name", [VERSIONS, b"X-MS-RP"])
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [((), b"2.5,12.1,14.0,14.1"), (("14.1", "16.1"), b"14.1"), (("2.5", "14.0"), b"2.5,14.0"), (("16.1",), None)],
+)
+def test_versions_are_those_that_both_want(name, allowed, expected):
+    found = Offer(allowed).line(name, b"2.5, 12.1,14.0,14.1,")
+    assert found == (None if expected is None else b"%s: %s\r\n" % (name, expected))
+
+
+def test_that_no_version_is_left_is_said_once():
+    offer = Offer(("16.1",))
+    with capture_logs() as logs:
+        offer.line(VERSIONS, b"2.5,12.1")
+        offer.line(VERSIONS, b"2.5,12.1")
+    assert [(line["event"], line["offered"], line["setting"]) for line in logs] == [
+        ("upstream.no_version_left", "2.5,12.1", "gateway.protocol_versions")
+    ]

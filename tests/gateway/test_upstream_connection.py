@@ -2,7 +2,8 @@
 
 import pytest
 
-from gatepost.gateway.upstream_connection import UpstreamConnection
+from gatepost.gateway.answers import Offer
+from gatepost.gateway.upstream_connection import _NONE, UpstreamConnection
 
 
 class Transport:
@@ -27,7 +28,7 @@ class Transport:
 
 class Pool:
     def __init__(self):
-        self.released, self.gone, self.outbox = [], [], self
+        self.released, self.gone, self.outbox, self.offer = [], [], self, Offer(("14.1", "16.1"), ("Find",))
 
     def send(self, transport, data):
         transport.write(data)
@@ -83,7 +84,7 @@ def test_an_answer_in_pieces(step):
     assert head == (200, [b"X-A: b\r\n"], b"4")
     assert b"".join(body) == b"body"
     assert complete == "complete"
-    assert connection._pool.released == [True]
+    assert connection.pool.released == [True]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_whether_the_connection_may_serve_another_request(answer, whole, kept):
     receiver.whole = whole
     connection.data_received(answer)
     assert receiver.told[-1] == "complete"
-    assert connection._pool.released == [kept]
+    assert connection.pool.released == [kept]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_the_end_of_the_connection_is_the_end_of_the_answer_only_where_nothing_e
         connection.data_received(come)
     connection.connection_lost(error)
     assert receiver.told[-1] == told
-    assert connection._pool.gone == [connection]
+    assert connection.pool.gone == [connection]
 
 
 def test_nonsense_breaks_the_connection():
@@ -161,3 +162,52 @@ def test_a_full_buffer_is_told():
     connection.pause_writing()
     connection.resume_writing()
     assert receiver.told == ["writable: False", "writable: True"]
+
+
+def heads(*lines, status=200):
+    """The header lines that a receiver is told of an answer with these."""
+    connection, _, receiver = asking()
+    connection.data_received(b"HTTP/1.1 %d X\r\n" % status + b"".join(b"%s\r\n" % line for line in lines) + b"\r\n")
+    return receiver.told[0][1] if receiver.told else None
+
+
+AWAY = (b"Location: /", b"X-MS-Location: https://a", b"x-ms-LOCATION: https://b")
+
+
+@pytest.mark.parametrize("status", [200, 201, 207, 401, 404, 449, 450, 452, 500, 503])
+def test_what_leads_a_phone_away_is_not_told(status):
+    assert heads(*AWAY, b"Content-Location: /", b"Alt-Svc: h3", b"Refresh: 0", b"X-A: b", status=status) == [
+        b"X-A: b\r\n"
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 451])
+def test_of_a_redirection_it_is(status):
+    assert heads(*AWAY, b"Content-Location: /", status=status) == [line + b"\r\n" for line in AWAY]
+
+
+def test_a_location_before_the_answer_proper_is_not_told():
+    connection, _, receiver = asking()
+    connection.data_received(b"HTTP/1.1 103 X\r\nLocation: /\r\n\r\nHTTP/1.1 302 X\r\nContent-Length: 0\r\n\r\n")
+    assert receiver.told[0] == (302, [], b"0")
+
+
+def test_versions_and_commands_are_those_that_are_offered():
+    assert heads(
+        b"MS-ASProtocolVersions: 2.5,14.1,16.0", b"ms-asprotocolcommands: Sync,Find", b"X-MS-RP: 14.0,16.1"
+    ) == [
+        b"MS-ASProtocolVersions: 14.1\r\n",
+        b"ms-asprotocolcommands: Sync,Settings,Provision\r\n",
+        b"X-MS-RP: 16.1\r\n",
+    ]
+    assert heads(b"X-MS-RP: 12.1", b"X-A: b") == [b"X-A: b\r\n"]
+
+
+def test_trailers_are_nobodys():
+    for _ in range(2):
+        connection, _, receiver = asking()
+        connection.data_received(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Evil: y\r\n\r\n"
+        )
+        assert receiver.told == [(200, [], None), b"x", "complete"]
+    assert _NONE == []

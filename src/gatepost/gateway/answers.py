@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gatepost.gateway.downstream import Downstream
+
+log = structlog.get_logger(__name__)
 
 ASK_FOR_CREDENTIALS = (b"WWW-Authenticate", b'Basic realm="Gatepost", charset="UTF-8"')
 
@@ -63,13 +69,36 @@ def corrected(status: int, headers: list[bytes]) -> list[bytes]:
     return [line for line in headers if line not in asks] + (basic or [b"%s: %s\r\n" % ASK_FOR_CREDENTIALS])
 
 
+class Offer:
+    """What a mail server says that phones may ask for, less what the administrator does not want.
+
+    `protocol_versions` and `refused_commands` as in the settings. Provision and Settings are added, because the gateway
+    asks phones to provision, and they have to know the word.
+    """
+
+    def __init__(self, protocol_versions: Collection[str] = (), refused_commands: Collection[str] = ()) -> None:
+        self._versions = frozenset(version.encode() for version in protocol_versions)
+        self._refused = frozenset(command.lower().encode() for command in refused_commands)
+        self._told = False
+
+    def line(self, name: bytes, value: bytes) -> bytes | None:
+        """The header line to pass on, None when nothing of it is left."""
+        listed = [one for part in value.split(b",") if (one := part.strip())]
+        if name.lower() == _COMMANDS:
+            listed += [command for command in (b"Settings", b"Provision") if command not in listed]
+            listed = [command for command in listed if command.lower() not in self._refused]
+        elif self._versions:
+            offered, listed = listed, [version for version in listed if version in self._versions]
+            if not listed and not self._told:
+                self._told = True
+                log.error("upstream.no_version_left", offered=b",".join(offered).decode("latin-1"), setting=_VERSIONS)
+        return b"%s: %s\r\n" % (name, b",".join(listed)) if listed else None
+
+
+_COMMANDS = b"ms-asprotocolcommands"
+_VERSIONS = "gateway.protocol_versions"
+
+
 def with_provision(headers: list[bytes]) -> list[bytes]:
-    """OPTIONS header lines that offer Provision and Settings: asked to provision, a phone has to know the word."""
-    return [_offering(line) if line[:22].lower() == b"ms-asprotocolcommands:" else line for line in headers]
-
-
-def _offering(line: bytes) -> bytes:
-    name, _, value = line.strip().partition(b":")
-    commands = [command.strip() for command in value.split(b",")]
-    commands += [command for command in (b"Settings", b"Provision") if command not in commands]
-    return b"%s: %s\r\n" % (name, b",".join(commands))
+    """OPTIONS header lines, which `Offer` has seen to."""
+    return headers

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from gatepost.gateway.answers import Offer
 from gatepost.gateway.upstream_connection import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -56,10 +57,11 @@ class Waiter(Protocol):
 
 
 class Upstream:
-    """The mail server: gives and takes back connections."""
+    """A mail server: gives and takes back connections."""
 
     def __init__(self, configuration: GatewayConfiguration, outbox: Outbox) -> None:
         self.address = configuration.upstream
+        self.offer = Offer(configuration.protocol_versions, configuration.refused_commands)
         self.outbox = outbox
         self._ssl = configuration.ssl_context if configuration.upstream.tls else None
         self._idle: deque[UpstreamConnection] = deque()

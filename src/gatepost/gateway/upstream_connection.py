@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import httptools
 
+from gatepost.gateway.locations import redirects
+
 if TYPE_CHECKING:
     from gatepost.gateway.upstream import Upstream
 
@@ -46,16 +48,16 @@ class UpstreamConnection(asyncio.Protocol):
         "_length",
         "_parser",
         "_paused",
-        "_pool",
         "_unframed",
         "idle_since",
+        "pool",
         "receiver",
         "reused",
         "transport",
     )
 
     def __init__(self, pool: Upstream) -> None:
-        self._pool = pool
+        self.pool = pool
         self.transport: asyncio.Transport | None = None
         self.receiver: Receiver | None = None
         self.reused = False
@@ -80,7 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_done = self._unframed = False
         assert self.transport is not None
         if whole:
-            self._pool.outbox.send(self.transport, data)
+            self.pool.outbox.send(self.transport, data)
         else:
             self.transport.write(data)
 
@@ -148,6 +150,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._unframed = False
         elif meaning == _ENCODING:
             self._unframed = False
+        elif meaning == _OFFER:
+            line = self.pool.offer.line(name, value)
+            if line is not None:
+                self._headers.append(line)
+        elif meaning == _AWAY:  # a phone that followed would leave the gateway behind; of a redirection, we may
+            assert self._parser is not None
+            if redirects(self._parser.get_status_code()):
+                self._headers.append(b"%s: %s\r\n" % (name, value))
 
     def on_headers_complete(self) -> None:
         """The parser met the end of a head."""
@@ -177,11 +187,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = None
         whole = receiver.upstream_complete()
         self.pause(paused=False)
-        self._pool.release(self, keep=self._keep and whole)
+        self.pool.release(self, keep=self._keep and whole)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The mail server closed, or the connection broke."""
-        self._pool.lost(self)
+        self.pool.lost(self)
         receiver, self.receiver = self.receiver, None
         if receiver is not None:
             if self._head_done and self._unframed and exc is None:
@@ -201,9 +211,16 @@ class UpstreamConnection(asyncio.Protocol):
             self.receiver.upstream_writable(writable=True)
 
 
-_NONE: list[bytes] = []  # never added to: on_message_begin makes a new one
-_PASS, _LENGTH, _ENCODING, _HOP = 1, 2, 3, 4
-# This connection's business, and not the phone's; in the usual spelling too, to save most second looks.
+class _Nothing(list[bytes]):
+    """Where trailers go."""
+
+    def append(self, _: bytes) -> None:
+        """No."""
+
+
+_NONE: list[bytes] = _Nothing()
+_PASS, _LENGTH, _ENCODING, _HOP, _OFFER, _AWAY = 1, 2, 3, 4, 5, 6
+# This connection's business, and not the phone's, or not as it is; in the usual spelling too, to save most second looks.
 _MEANINGS = {
     b"content-length": _LENGTH,
     b"Content-Length": _LENGTH,
@@ -217,6 +234,14 @@ _MEANINGS = {
     b"te": _HOP,
     b"trailer": _HOP,
     b"upgrade": _HOP,
+    b"x-ms-location": _AWAY,
+    b"location": _AWAY,
+    b"content-location": _HOP,
+    b"refresh": _HOP,
+    b"alt-svc": _HOP,
+    b"ms-asprotocolversions": _OFFER,
+    b"ms-asprotocolcommands": _OFFER,
+    b"x-ms-rp": _OFFER,
     b"Content-Type": _PASS,
     b"Date": _PASS,
     b"Server": _PASS,
