@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -23,6 +24,7 @@ import uvloop
 
 from gatepost.control.app import create_app, create_health_app
 from gatepost.control.health import replica_probe, store_probe
+from gatepost.control.throttle import Throttle
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.limits import Limits
 from gatepost.gateway.server import Gateway
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from gatepost.control.health import Probe
+    from gatepost.model import keys
 
 log = structlog.get_logger("gatepost.serve")
 
@@ -145,12 +148,14 @@ class Server:
         if self.role is Role.GATEWAY:
             return create_health_app(registry, probes)
         assert self._sealing_key is not None
+        control = self.settings.control
         return create_app(
-            context_for=self._context,
-            secret_of=partial(access_keys.secret_of, self._context("gatepost"), self._sealing_key),
+            context_for=lambda key: self._context(key.access_key_id, key.role),
+            key_of=partial(access_keys.valid, self._context("gatepost"), self._sealing_key),
             now=_now,
             registry=registry,
             probes=probes,
+            throttle=Throttle(control.requests_per_second, control.burst, time.monotonic),
             followed=self._followed if self._gateway is not None else None,
         )
 
@@ -172,9 +177,9 @@ class Server:
             "replica": probe,
         }
 
-    def _context(self, caller: str) -> Context:
+    def _context(self, caller: str, role: keys.Role | None = None) -> Context:
         assert self._store is not None
-        return Context(self._store, _now, caller)
+        return Context(self._store, _now, caller, role)
 
 
 def run(server: Server) -> None:

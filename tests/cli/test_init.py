@@ -46,7 +46,7 @@ def test_what_it_makes_is_for_its_owner_only_and_is_usable(tmp_path):
     assert organization.domains == ("example.com", "example.org")
     assert organization.directory is Directory.OPEN
     key = read_key_file(settings.store.key_file)
-    assert access_keys.secret_of(context, key, made["access_key_id"]) == made["secret_access_key"]
+    assert access_keys.valid(context, key, made["access_key_id"])[1] == made["secret_access_key"]
     store.close()
 
 

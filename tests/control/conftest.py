@@ -51,8 +51,8 @@ class Server:
         self.access_key_id = key.access_key_id
         self.registry = new_registry()
         self.app = create_app(
-            context_for=self.context_for,
-            secret_of=self.secret_of,
+            context_for=lambda key: self.context_for(key.access_key_id, key.role),
+            key_of=self.key_of,
             now=utc_now,
             registry=self.registry,
             probes={"store": store_probe(self.store)},
@@ -79,11 +79,11 @@ class Server:
         self._socket.close()
         self.store.close()
 
-    def context_for(self, caller):
-        return Context(self.store, utc_now, caller)
+    def context_for(self, caller, role=None):
+        return Context(self.store, utc_now, caller, role)
 
-    def secret_of(self, access_key_id):
-        return access_keys.secret_of(self.context, self.sealing_key, access_key_id)
+    def key_of(self, access_key_id):
+        return access_keys.valid(self.context, self.sealing_key, access_key_id)
 
     def client(self, access_key_id=None, secret=None, **config):
         """A boto3 client; it checks nothing of the parameters itself and does not repeat, unless told."""

@@ -42,9 +42,9 @@ def test_a_wrong_type_is_refused(server):
 def test_unknown_and_unsupported_operations(server):
     status, _, answer = server.post(target="WorkMailService.Nonsense")
     assert (status, answer["__type"]) == (400, "UnknownOperationException")
-    status, _, answer = server.post(target="WorkMailService.CreateGroup")
+    status, _, answer = server.post(target="WorkMailService.CreateResource")
     assert (status, answer["__type"]) == (400, "UnsupportedOperationException")
-    assert answer["Message"].startswith("CreateGroup is an operation of Amazon WorkMail that Gatepost does not have")
+    assert answer["Message"].startswith("CreateResource is an operation of Amazon WorkMail that Gatepost does not have")
 
 
 def test_signatures_come_first(server):

@@ -4,7 +4,7 @@ import pytest
 from botocore import xform_name
 
 from gatepost.control.contract import input_shape, operation_names
-from gatepost.control.dispatch import OPERATIONS, operation_named
+from gatepost.control.dispatch import OPERATIONS, operation_named, run
 from gatepost.control.failures import RequestError
 from gatepost.operations.errors import UnsupportedOperationException
 
@@ -47,4 +47,4 @@ def test_what_workmail_does_not_have_is_unknown(target):
 @pytest.mark.parametrize("name", sorted(operation_names() - set(OPERATIONS)))
 def test_what_only_workmail_has_is_unsupported(name):
     with pytest.raises(UnsupportedOperationException, match=f"{name} is an operation of Amazon WorkMail that Gatepost"):
-        operation_named(f"WorkMailService.{name}")
+        run(None, operation_named(f"WorkMailService.{name}"), {})

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from gatepost.settings import Address, GatewaySettings, Settings
+from gatepost.settings import Address, ControlSettings, GatewaySettings, Settings
 
 
 def test_every_key_says_what_is_expected():
@@ -33,6 +33,19 @@ def test_an_address_is_written_as_it_is_read(host, text):
 )
 def test_a_gateway_setting_is_read_in_its_forms(key, given, read):
     assert getattr(GatewaySettings.model_validate({key: given}), key) == read
+
+
+@pytest.mark.parametrize("given", [{"requests_per_second": "0.5"}, {"requests_per_second": 0}, {"burst": 1}])
+def test_a_rate_is_a_number(given):
+    assert ControlSettings.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"requests_per_second": -1}, {"requests_per_second": "inf"}, {"burst": 0}, {"burst": "2.5"}]
+)
+def test_another_rate_is_a_mistake(given):
+    with pytest.raises(ValidationError):
+        ControlSettings.model_validate(given)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.opening import acting, opened, read_settings, sealing_key
 from gatepost.cli.options import AsJson, Config
 from gatepost.cli.screen import answers, moment, print_json, remarks, table
-from gatepost.model import AccessKey
+from gatepost.model import AccessKey, Role
 from gatepost.operations import access_keys
 from gatepost.operations.errors import EntityNotFoundException
 
@@ -18,6 +18,7 @@ app = typer.Typer(help="Access keys for the API.", no_args_is_help=True)
 @app.command("create")
 def create_key(
     *,
+    role: Annotated[Role, typer.Option(help="What it may do.")] = Role.ADMIN,
     description: Annotated[str, typer.Option(metavar="TEXT", help="Whom or what it is for.", show_default=False)] = "",
     config: Config = None,
     as_json: AsJson = False,
@@ -25,9 +26,16 @@ def create_key(
     """Create an access key; its secret is shown this once."""
     settings = read_settings(config)
     with opened(settings) as store:
-        key, secret = access_keys.create(acting(store), sealing_key(settings), description=description)
+        key, secret = access_keys.create(acting(store), sealing_key(settings), role=role, description=description)
     if as_json:
-        print_json({"access_key_id": key.access_key_id, "secret_access_key": secret, "description": key.description})
+        print_json(
+            {
+                "access_key_id": key.access_key_id,
+                "secret_access_key": secret,
+                "role": key.role.value,
+                "description": key.description,
+            }
+        )
         return
     answers().print(f"export AWS_ACCESS_KEY_ID={key.access_key_id}\nexport AWS_SECRET_ACCESS_KEY={secret}")
     remarks().print("Keep the secret: it is not shown again.")
@@ -41,12 +49,18 @@ def list_keys(*, config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json([_as_json(key) for key in keys])
     else:
-        columns = ("access key id", "created", "revoked", "description")
+        columns = ("access key id", "role", "created", "revoked", "description")
         answers().print(
             table(
                 columns,
                 (
-                    (one.access_key_id, moment(one.date_created), moment(one.date_revoked), one.description)
+                    (
+                        one.access_key_id,
+                        one.role.value,
+                        moment(one.date_created),
+                        moment(one.date_revoked),
+                        one.description,
+                    )
                     for one in keys
                 ),
             )
@@ -71,6 +85,7 @@ def revoke_key(
 def _as_json(key: AccessKey) -> dict[str, str | None]:
     return {
         "access_key_id": key.access_key_id,
+        "role": key.role.value,
         "description": key.description,
         "date_created": moment(key.date_created),
         "date_revoked": moment(key.date_revoked),

@@ -1,7 +1,7 @@
 """The control API as an ASGI application: read, authenticate, dispatch, render.
 
-One request takes this way: its body is read (bounded in bytes and in time), then a thread checks the signature, checks the
-parameters and runs the operation; an exception from any of these steps becomes an AWS error in `render`, nowhere else.
+One request takes this way: its body is read (bounded in bytes and in time), then a thread checks the signature, the rate and
+the role, checks the parameters and runs the operation; an exception from any of these steps becomes an AWS error in `render`, nowhere else.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatepost.control import health
-from gatepost.control.authenticate import SignedRequest, authenticate
+from gatepost.control.authenticate import SignedRequest, claim, verify
 from gatepost.control.dispatch import operation_named, run
-from gatepost.control.failures import too_large, too_slow
+from gatepost.control.failures import THROTTLING, too_large, too_slow
+from gatepost.control.refusals import RefusalLog
 from gatepost.control.render import failed, failure_of, result
+from gatepost.control.roles import authorize
+from gatepost.control.throttle import Throttle
 from gatepost.wire.aws_json import decode
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from gatepost.model import AccessKey
     from gatepost.operations.context import Context
 
 # The largest request of the API, a rule with 2 048 address ranges, has less than 100 KiB.
@@ -48,30 +52,33 @@ class _Progress:
     """What is known of a request so far, for log and metrics."""
 
     operation: str = "unknown"
-    access_key_id: str | None = None
+    access_key_id: str | None = None  # as the request says; true once there is a key
+    key: AccessKey | None = None
 
 
 def create_app(
     *,
-    context_for: Callable[[str], Context],
-    secret_of: Callable[[str], str | None],
+    context_for: Callable[[AccessKey], Context],
+    key_of: Callable[[str], tuple[AccessKey, str] | None],
     now: Callable[[], datetime],
     registry: CollectorRegistry,
     probes: Mapping[str, Callable[[], health.Probe]],
+    throttle: Throttle | None = None,
     followed: Callable[[], Awaitable[object]] | None = None,
     body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
     """The control API and the health endpoints.
 
-    `context_for(access key id)` makes the context in which that caller's operations run; `secret_of(access key id)` is the
-    secret of a valid key or None; both may block, they are called in threads. `probes` are what /readyz asks. An
-    operation is answered when `followed` returns: where a gateway runs in this process, it goes by the change already.
+    `context_for(access key)` makes the context in which that caller's operations run; `key_of(access key id)` is a valid key
+    and its secret, or None; both may block, they are called in threads. `probes` are what /readyz asks. Without a `throttle`
+    nobody is slowed down. An operation is answered when `followed` returns: where a gateway runs in this process, it goes by the change already.
     """
     endpoint = _Endpoint(
         context_for=context_for,
-        secret_of=secret_of,
+        key_of=key_of,
         now=now,
         registry=registry,
+        throttle=throttle or Throttle(0, 1, time.monotonic),
         followed=followed,
         body_seconds=body_seconds,
     )
@@ -89,16 +96,19 @@ class _Endpoint:
     def __init__(
         self,
         *,
-        context_for: Callable[[str], Context],
-        secret_of: Callable[[str], str | None],
+        context_for: Callable[[AccessKey], Context],
+        key_of: Callable[[str], tuple[AccessKey, str] | None],
         now: Callable[[], datetime],
         registry: CollectorRegistry,
+        throttle: Throttle,
         followed: Callable[[], Awaitable[object]] | None,
         body_seconds: float,
     ) -> None:
         self._context_for = context_for
-        self._secret_of = secret_of
+        self._key_of = key_of
         self._now = now
+        self._throttle = throttle
+        self._refusals = RefusalLog(time.monotonic)
         self._followed = followed
         self._body_seconds = body_seconds
         self._requests = Counter(
@@ -132,15 +142,23 @@ class _Endpoint:
         seconds = time.perf_counter() - started
         self._requests.labels(progress.operation, error).inc()
         self._seconds.labels(progress.operation).observe(seconds)
+        self._write_down(progress, error, request_id=request_id, seconds=round(seconds, 4))
+        return response
+
+    def _write_down(self, progress: _Progress, error: str, **facts: Any) -> None:
+        """A line for each request of a key; of those that are refused before, a sample."""
+        if progress.key is None or error == THROTTLING:
+            self._refusals.note(progress.access_key_id, error, **facts)
+            return
+        self._refusals.settle()
         _log.info(
             "operation",
             operation=progress.operation,
             access_key_id=progress.access_key_id,
+            role=progress.key.role,
             error=error or None,
-            request_id=request_id,
-            seconds=round(seconds, 4),
+            **facts,
         )
-        return response
 
     async def _read(self, request: Request) -> bytes:
         """The whole body. Raises `RequestError` when it is too large or too slow."""
@@ -162,13 +180,15 @@ class _Endpoint:
         return bytes(body)
 
     def _act(self, request: SignedRequest, progress: _Progress) -> dict[str, Any]:
-        progress.access_key_id = authenticate(request, self._secret_of, self._now())
+        claimed = claim(request)
+        progress.access_key_id = claimed.access_key_id
+        key = progress.key = verify(claimed, request, self._key_of, self._now())
+        self._throttle.admit(key.access_key_id)
         progress.operation = operation_named(request.header("x-amz-target"))
-        return run(self._context_for(progress.access_key_id), progress.operation, decode(request.body))
+        authorize(key, progress.operation)
+        return run(self._context_for(key), progress.operation, decode(request.body))
 
 
 def _signed(request: Request, body: bytes) -> SignedRequest:
-    path, query = request.scope["raw_path"], request.scope["query_string"]
-    target = (path + b"?" + query if query else path).decode("latin-1")
-    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw)
-    return SignedRequest(request.method, target, headers, body)
+    headers = tuple((name.lower(), value) for name, value in request.headers.raw)
+    return SignedRequest(request.method, request.scope["raw_path"], request.scope["query_string"], headers, body)

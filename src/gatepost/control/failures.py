@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+THROTTLING = "ThrottlingException"
+
 
 class RequestError(Exception):
     """A request that no operation gets to see: the exception's name for the client, its HTTP status, its message."""
@@ -15,6 +17,20 @@ class RequestError(Exception):
 def unknown_operation() -> RequestError:
     """X-Amz-Target names no operation of WorkMail."""
     return RequestError("UnknownOperationException", "The X-Amz-Target header names no operation of Amazon WorkMail.")
+
+
+def access_denied(access_key_id: str, role: str, operation: str) -> RequestError:
+    """The role of the access key does not allow the operation."""
+    return RequestError(
+        "AccessDeniedException",
+        f"User: arn:aws:iam::000000000000:user/{access_key_id} is not authorized to perform: workmail:{operation} "
+        f"on resource: * because the {role} role of its access key does not allow the workmail:{operation} action",
+    )
+
+
+def throttled() -> RequestError:
+    """The access key has used up its requests; SDKs try again by themselves."""
+    return RequestError(THROTTLING, "Rate exceeded")
 
 
 def serialization(message: str) -> RequestError:

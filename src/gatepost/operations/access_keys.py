@@ -52,10 +52,11 @@ def revoke(context: Context, access_key_id: str) -> AccessKey:
         return key
 
 
-def secret_of(context: Context, sealing_key: bytes, access_key_id: str) -> str | None:
-    """The secret of a key that is valid now, else None. Raises `SealingError` where the key file is another one."""
+def valid(context: Context, sealing_key: bytes, access_key_id: str) -> tuple[AccessKey, str] | None:
+    """A key that is valid now, and its secret; else None. Raises `SealingError` where the key file is another one."""
     with context.store.read() as reader:
         found = access_keys.get(reader, access_key_id)
     if found is None or found[0].date_revoked is not None:
         return None
-    return unseal(sealing_key, access_key_id, found[1])
+    key, sealed = found
+    return key, unseal(sealing_key, access_key_id, sealed)

@@ -9,13 +9,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from gatepost.model import Role
     from gatepost.store.database import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`now` answers an aware UTC datetime; `caller` is the access key id, or the name of the part of Gatepost that acts."""
+    """`now` answers an aware UTC datetime; `caller` is the access key id, or the name of the part of Gatepost that acts.
+
+    `role` is the access key's; None where a part of Gatepost acts. What a role allows was asked before an operation runs.
+    """
 
     store: Store
     now: Callable[[], datetime]
     caller: str
+    role: Role | None = None

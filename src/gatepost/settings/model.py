@@ -143,7 +143,9 @@ class StoreSettings(Section):
     """Where rules, users, devices and keys are kept."""
 
     url: Annotated[str, BeforeValidator(_store_url)] = Field(
-        default="sqlite:///gatepost.db", description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+        default="sqlite:///gatepost.db",
+        description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",
+        repr=False,  # of all settings the one that can hold a password
     )
     key_file: FilePath = Field(default=Path("gatepost.key"), description="the path of the key file")
 
@@ -185,6 +187,10 @@ class ControlSettings(Section):
     """The control API, health and metrics."""
 
     listen: Listen = Field(default=Address("127.0.0.1", 8081), description="host:port")
+    requests_per_second: float = Field(
+        default=50.0, ge=0, allow_inf_nan=False, description="a number of requests a second, 0 for no limit"
+    )
+    burst: int = Field(default=500, ge=1, description="a whole number above 0")
 
 
 class LogSettings(Section):
