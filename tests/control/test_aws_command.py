@@ -1,5 +1,6 @@
 """Every operation through the real `aws` command, as an administrator types it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -37,6 +38,27 @@ def test_organizations(aws, server):
     assert created["OrganizationId"] in {one["OrganizationId"] for one in listed}
     deleted = aws("delete-organization", *where, "--delete-directory", "--force-delete", organization=False)
     assert deleted["State"] == "Deleted"
+
+
+def test_mail_domains(aws, domain):
+    second = f"second.{domain}"
+    aws("register-mail-domain", "--domain-name", second)
+    aws("update-default-mail-domain", "--domain-name", second)
+    assert aws("list-mail-domains", "--max-results", "1") == {
+        "MailDomains": [{"DomainName": domain, "DefaultDomain": False}],
+        "NextToken": aws("list-mail-domains", "--max-results", "1")["NextToken"],
+    }
+    described = aws("get-mail-domain", "--domain-name", second)
+    assert (described["IsDefault"], described["OwnershipVerificationStatus"]) == (True, "VERIFIED")
+    aws("deregister-mail-domain", "--domain-name", domain)
+    assert [one["DomainName"] for one in aws("list-mail-domains")["MailDomains"]] == [second]
+
+
+def test_tags(aws):
+    where = ("--resource-arn", aws("describe-organization")["ARN"])
+    aws("tag-resource", *where, "--tags", "Key=priority,Value=1", "Key=site,Value=", organization=False)
+    aws("untag-resource", *where, "--tag-keys", "priority", "never", organization=False)
+    assert aws("list-tags-for-resource", *where, organization=False) == {"Tags": [{"Key": "site", "Value": ""}]}
 
 
 def test_users_and_aliases(aws, domain):
@@ -102,6 +124,28 @@ def test_access_control_rules(aws, alice):
     )
     assert answer == {"Effect": "DENY", "MatchedRules": ["myRule"]}
     aws("delete-access-control-rule", "--name", "myRule")
+
+
+def test_impersonation_roles(aws, alice):
+    rules = json.dumps([{"ImpersonationRuleId": "a1", "Name": "Alice", "Effect": "ALLOW", "TargetUsers": ["alice"]}])
+    named = ("--name", "Mail mover", "--rules", rules)
+    short = ("--name", "Everybody", "--rules", "ImpersonationRuleId=all,Effect=ALLOW,NotTargetUsers=alice")
+    role_id = aws("create-impersonation-role", *short, "--type", "READ_ONLY")["ImpersonationRoleId"]
+    where = ("--impersonation-role-id", role_id)
+    aws("update-impersonation-role", *where, *named, "--type", "FULL_ACCESS", "--description", "moves mail")
+    found = aws("get-impersonation-role", *where)
+    assert (found["Type"], found["Description"], found["Rules"][0]["TargetUsers"]) == (
+        "FULL_ACCESS",
+        "moves mail",
+        [alice],
+    )
+    assert [role["Name"] for role in aws("list-impersonation-roles")["Roles"]] == ["Mail mover"]
+    assert aws("get-impersonation-role-effect", *where, "--target-user", "alice") == {
+        "Type": "FULL_ACCESS",
+        "Effect": "ALLOW",
+        "MatchedRules": [{"ImpersonationRuleId": "a1", "Name": "Alice"}],
+    }
+    aws("delete-impersonation-role", *where)
 
 
 def test_an_error_is_shown_as_workmails(server, organization_id):

@@ -34,6 +34,55 @@ def test_organizations(own_server):
     assert client.describe_organization(OrganizationId=created)["State"] == "Deleted"
 
 
+def test_mail_domains(client, organization_id, domain):
+    where = {"OrganizationId": organization_id}
+    second = f"second.{domain}"
+    client.register_mail_domain(**where, DomainName=second.upper())
+    assert client.list_mail_domains(**where)["MailDomains"] == [
+        {"DomainName": domain, "DefaultDomain": True},
+        {"DomainName": second, "DefaultDomain": False},
+    ]
+    client.update_default_mail_domain(**where, DomainName=second)
+    assert client.describe_organization(**where)["DefaultMailDomain"] == second
+    described = client.get_mail_domain(**where, DomainName=second)
+    del described["ResponseMetadata"]
+    assert described == {
+        "Records": [],
+        "IsTestDomain": False,
+        "IsDefault": True,
+        "OwnershipVerificationStatus": "VERIFIED",
+        "DkimVerificationStatus": "PENDING",
+    }
+    client.update_default_mail_domain(**where, DomainName=domain)
+    client.deregister_mail_domain(**where, DomainName=second)
+    assert [one["DomainName"] for one in client.list_mail_domains(**where)["MailDomains"]] == [domain]
+
+
+def test_a_bare_name_follows_the_default_mail_domain(client, organization_id, domain, alice):
+    where = {"OrganizationId": organization_id}
+    second = f"second.{domain}"
+    client.register_mail_domain(**where, DomainName=second)
+    other = client.create_user(**where, Name="other", DisplayName="Other")["UserId"]
+    client.register_to_work_mail(**where, EntityId=other, Email=f"ally@{second}")
+    client.create_alias(**where, EntityId=alice, Alias=f"ally@{domain}")
+    assert client.describe_user(**where, UserId="ally")["UserId"] == alice
+    client.update_default_mail_domain(**where, DomainName=second)
+    assert client.describe_user(**where, UserId="ally")["UserId"] == other
+
+
+def test_tags(client, organization_id):
+    arn = client.describe_organization(OrganizationId=organization_id)["ARN"]
+    client.tag_resource(ResourceARN=arn, Tags=[{"Key": "priority", "Value": "1"}, {"Key": "Ort", "Value": "Köln"}])
+    client.tag_resource(ResourceARN=arn, Tags=[{"Key": "priority", "Value": ""}])
+    elsewhere = arn.replace(":gatepost:000000000000:", ":us-west-2:111122223333:")
+    assert client.list_tags_for_resource(ResourceARN=elsewhere)["Tags"] == [
+        {"Key": "Ort", "Value": "Köln"},
+        {"Key": "priority", "Value": ""},
+    ]
+    client.untag_resource(ResourceARN=arn, TagKeys=["priority", "Ort", "never"])
+    assert client.list_tags_for_resource(ResourceARN=arn)["Tags"] == []
+
+
 def test_users(client, organization_id, domain):
     where = {"OrganizationId": organization_id}
     user_id = client.create_user(
@@ -129,8 +178,53 @@ def test_mobile_device_access_overrides(client, organization_id, alice):
     assert client.list_mobile_device_access_overrides(**where, UserId="alice", DeviceId="abc1")["Overrides"] == []
 
 
+def test_impersonation_roles(client, organization_id, alice):
+    where = {"OrganizationId": organization_id}
+    rules = [
+        {
+            "ImpersonationRuleId": "not-alice",
+            "Name": "not Alice",
+            "Description": "she\nwould not like it",
+            "Effect": "DENY",
+            "TargetUsers": [alice],
+        },
+        {"ImpersonationRuleId": "others", "Effect": "ALLOW", "NotTargetUsers": [alice]},
+        {"ImpersonationRuleId": "all", "Effect": "ALLOW"},
+    ]
+    role_id = client.create_impersonation_role(
+        **where, Name="migration", Type="READ_ONLY", Description="moves the mail", Rules=rules
+    )["ImpersonationRoleId"]
+    role = client.get_impersonation_role(**where, ImpersonationRoleId=role_id)
+    del role["ResponseMetadata"]
+    dates = {name: role.pop(name) for name in ("DateCreated", "DateModified")}
+    assert all(map(recent, dates.values()))
+    summary = {"ImpersonationRoleId": role_id, "Name": "migration", "Type": "READ_ONLY"}
+    assert role == {**summary, "Description": "moves the mail", "Rules": rules}
+    assert client.list_impersonation_roles(**where)["Roles"] == [{**summary, **dates}]
+    test = {**where, "ImpersonationRoleId": role_id, "TargetUser": "alice"}
+    answer = client.get_impersonation_role_effect(**test)
+    del answer["ResponseMetadata"]
+    assert answer == {
+        "Type": "READ_ONLY",
+        "Effect": "DENY",
+        "MatchedRules": [{"ImpersonationRuleId": "not-alice", "Name": "not Alice"}],
+    }
+    client.update_impersonation_role(
+        **where, ImpersonationRoleId=role_id, Name="backup", Type="FULL_ACCESS", Rules=rules[2:]
+    )
+    answer = client.get_impersonation_role_effect(**test)
+    assert (answer["Type"], answer["Effect"]) == ("FULL_ACCESS", "ALLOW")
+    assert answer["MatchedRules"] == [{"ImpersonationRuleId": "all"}]
+    client.delete_impersonation_role(**where, ImpersonationRoleId=role_id)
+    assert client.list_impersonation_roles(**where)["Roles"] == []
+
+
 def test_access_control_rules(client, organization_id, alice):
     where = {"OrganizationId": organization_id}
+    role, other = (
+        client.create_impersonation_role(**where, Name=name, Type="READ_ONLY", Rules=[])["ImpersonationRoleId"]
+        for name in ("role", "other")
+    )
     lists = {
         "IpRanges": ["10.0.0.0/8", "2001:db8::/32"],
         "NotIpRanges": ["10.1.0.0/16"],
@@ -138,8 +232,8 @@ def test_access_control_rules(client, organization_id, alice):
         "NotActions": ["WebMail"],
         "UserIds": [alice],
         "NotUserIds": [alice],
-        "ImpersonationRoleIds": ["role"],
-        "NotImpersonationRoleIds": ["other"],
+        "ImpersonationRoleIds": [role],
+        "NotImpersonationRoleIds": [other],
     }
     client.put_access_control_rule(**where, Name="every_condition", Effect="DENY", Description="all eight", **lists)
     default, rule = client.list_access_control_rules(**where)["Rules"]
@@ -161,6 +255,8 @@ def test_deleting_what_is_not_there_is_a_success(client, organization_id, alice)
         client.delete_mobile_device_access_rule(**where, MobileDeviceAccessRuleId="none")
         client.delete_mobile_device_access_override(**where, UserId=alice, DeviceId="none")
         client.delete_access_control_rule(**where, Name="default")
+        client.delete_impersonation_role(**where, ImpersonationRoleId="none")
+        client.deregister_mail_domain(**where, DomainName="none.example")
         client.delete_alias(**where, EntityId=alice, Alias="none@example.com")
         client.delete_user(**where, UserId="none")
 
@@ -225,7 +321,10 @@ def test_no_answer_has_a_member_that_the_model_does_not_know(server, client, org
     test_aliases(client, organization_id, client.describe_organization(**where)["DefaultMailDomain"], alice)
     test_mobile_device_access_rules(client, organization_id)
     test_mobile_device_access_overrides(client, organization_id, alice)
+    test_impersonation_roles(client, organization_id, alice)
     test_access_control_rules(client, organization_id, alice)
+    test_mail_domains(client, organization_id, client.describe_organization(**where)["DefaultMailDomain"])
+    test_tags(client, organization_id)
     client.list_organizations(MaxResults=1)
     other = client.create_organization(Alias=server.alias())["OrganizationId"]
     client.delete_organization(OrganizationId=other, DeleteDirectory=True)

@@ -3,16 +3,18 @@
 A missing pair and an invented one both fail: the table below is compared with botocore's service model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from gatepost.control.contract import error_names
+from gatepost.control.contract import error_names, input_shape
 from gatepost.control.dispatch import OPERATIONS
+from gatepost.store import organizations
 
 UNKNOWN_ORGANIZATION = "m-" + "0" * 32
 UNKNOWN_USER = "12345678-1234-1234-1234-123456789012"
+ARN = "arn:aws:workmail:eu-west-1:111122223333:organization/"
 
 # Exceptions that have no cause here, in whichever operation they are documented.
 IMPOSSIBLE = {
@@ -20,13 +22,14 @@ IMPOSSIBLE = {
     "DirectoryInUseException": "no directory can be named, so none can be in use",
     "MailDomainStateException": "mail domains are not verified: the mail server owns them",
     "InvalidPasswordException": "passwords belong to the mail server and are not looked at",
-    "ResourceNotFoundException": "impersonation roles are labels in rules, they are not looked up",
+    "InvalidCustomSesConfigurationException": "there is no SES that a domain could be configured in",
     "UnsupportedOperationException": "the organization's directory can always be written",
 }
 # Those that have one elsewhere, but not in these operations.
 IMPOSSIBLE_HERE = {
     ("CreateOrganization", "LimitExceededException"): "the number of organizations is not limited",
     ("RegisterToWorkMail", "DirectoryUnavailableException"): "the directory is a part of the store",
+    ("UpdateImpersonationRole", "LimitExceededException"): "ten rules are a constraint: InvalidParameterException",
 }
 for _operation in ("CreateUser", "DescribeUser", "UpdateUser", "DeleteUser"):
     IMPOSSIBLE_HERE[_operation, "DirectoryUnavailableException"] = "the directory is a part of the store"
@@ -37,12 +40,14 @@ class World:
     """What a provocation needs: a client, and an organization with users in each state."""
 
     client: Any
+    store: Any
     organization_id: str
     domain: str
     enabled: str
     other: str
     disabled: str
     deleted: str
+    role: str
 
     @property
     def device(self):
@@ -61,12 +66,14 @@ def world(server, client, organization_id, domain):
 
     made = World(
         client=client,
+        store=server.store,
         organization_id=organization_id,
         domain=domain,
         enabled=user("enabled", f"enabled@{domain}"),
         other=user("other", f"other@{domain}"),
         disabled=user("disabled"),
         deleted=user("deleted"),
+        role=client.create_impersonation_role(**where, Name="role", Type="READ_ONLY", Rules=[])["ImpersonationRoleId"],
     )
     client.delete_user(**where, UserId=made.deleted)
     return made
@@ -76,8 +83,23 @@ def members(world, operation):
     """Parameters with which `operation` would succeed in this world."""
     user, alias = {"UserId": world.enabled}, {"EntityId": world.enabled, "Alias": f"alias@{world.domain}"}
     named, device = {"Name": "rule", "Effect": "DENY"}, {"UserId": world.enabled, "DeviceId": "A1"}
+    role = {"ImpersonationRoleId": world.role}
+    role_as_a_whole = {"Name": "role", "Type": "READ_ONLY", "Rules": []}
+    resource = {"ResourceARN": ARN + world.organization_id}
     return {
         "CreateOrganization": {"Alias": "unused"},
+        "RegisterMailDomain": {"DomainName": f"new.{world.domain}"},
+        "DeregisterMailDomain": {"DomainName": f"new.{world.domain}"},
+        "GetMailDomain": {"DomainName": world.domain},
+        "UpdateDefaultMailDomain": {"DomainName": world.domain},
+        "TagResource": {"Tags": [{"Key": "a", "Value": "1"}], **resource},
+        "UntagResource": {"TagKeys": ["a"], **resource},
+        "ListTagsForResource": resource,
+        "CreateImpersonationRole": role_as_a_whole,
+        "GetImpersonationRole": role,
+        "UpdateImpersonationRole": {**role, **role_as_a_whole},
+        "DeleteImpersonationRole": role,
+        "GetImpersonationRoleEffect": {"TargetUser": world.enabled, **role},
         "DeleteOrganization": {"DeleteDirectory": True},
         "CreateUser": {"Name": "somebody", "DisplayName": "Somebody"},
         "DescribeUser": user,
@@ -109,6 +131,16 @@ PROVOKED = {
     },
     ("DeleteOrganization", "OrganizationStateException"): lambda _: {},
     ("ListOrganizations", "InvalidParameterException"): lambda _: {"NextToken": "garbage"},
+    ("RegisterMailDomain", "MailDomainInUseException"): lambda world: {"DomainName": another_organization(world)[1]},
+    ("RegisterMailDomain", "LimitExceededException"): lambda world: a_thousand_mail_domains(world),
+    ("DeregisterMailDomain", "MailDomainInUseException"): lambda world: {"DomainName": world.domain},
+    ("GetMailDomain", "MailDomainNotFoundException"): lambda _: {"DomainName": "elsewhere.example"},
+    ("UpdateDefaultMailDomain", "MailDomainNotFoundException"): lambda _: {"DomainName": "elsewhere.example"},
+    ("TagResource", "InvalidParameterException"): lambda _: {"Tags": [{"Key": "aws:a", "Value": "1"}]},
+    ("TagResource", "ResourceNotFoundException"): lambda _: {"ResourceARN": ARN + UNKNOWN_ORGANIZATION},
+    ("TagResource", "TooManyTagsException"): lambda world: fifty_tags(world),
+    ("UntagResource", "ResourceNotFoundException"): lambda _: {"ResourceARN": ARN + UNKNOWN_ORGANIZATION},
+    ("ListTagsForResource", "ResourceNotFoundException"): lambda _: {"ResourceARN": ARN + UNKNOWN_ORGANIZATION},
     ("CreateUser", "NameAvailabilityException"): lambda _: {"Name": "ENABLED"},
     ("CreateUser", "ReservedNameException"): lambda _: {"Name": UNKNOWN_USER},
     ("DescribeUser", "EntityNotFoundException"): lambda _: {"UserId": "nobody"},
@@ -141,14 +173,65 @@ PROVOKED = {
     ("DeleteMobileDeviceAccessOverride", "EntityNotFoundException"): lambda _: {"UserId": "nobody"},
     ("PutAccessControlRule", "EntityNotFoundException"): lambda _: {"UserIds": [UNKNOWN_USER]},
     ("PutAccessControlRule", "LimitExceededException"): lambda world: ten_access_control_rules(world),
+    ("PutAccessControlRule", "ResourceNotFoundException"): lambda _: {"ImpersonationRoleIds": ["none"]},
     ("GetAccessControlEffect", "EntityNotFoundException"): lambda _: {"UserId": UNKNOWN_USER},
+    ("GetAccessControlEffect", "ResourceNotFoundException"): lambda _: {
+        "Action": "EWS",
+        "UserId": None,
+        "ImpersonationRoleId": "none",
+    },
+    ("CreateImpersonationRole", "EntityNotFoundException"): lambda _: {"Rules": [rule_on(UNKNOWN_USER)]},
+    ("CreateImpersonationRole", "EntityStateException"): lambda world: {"Rules": [rule_on(world.deleted)]},
+    ("CreateImpersonationRole", "LimitExceededException"): lambda world: twenty_impersonation_roles(world),
+    ("GetImpersonationRole", "ResourceNotFoundException"): lambda _: {"ImpersonationRoleId": "none"},
+    ("UpdateImpersonationRole", "ResourceNotFoundException"): lambda _: {"ImpersonationRoleId": "none"},
+    ("UpdateImpersonationRole", "EntityNotFoundException"): lambda _: {"Rules": [rule_on(UNKNOWN_USER)]},
+    ("UpdateImpersonationRole", "EntityStateException"): lambda world: {"Rules": [rule_on(world.deleted)]},
+    ("GetImpersonationRoleEffect", "ResourceNotFoundException"): lambda _: {"ImpersonationRoleId": "none"},
+    ("GetImpersonationRoleEffect", "EntityNotFoundException"): lambda _: {"TargetUser": UNKNOWN_USER},
+    ("GetImpersonationRoleEffect", "EntityStateException"): lambda world: {"TargetUser": world.disabled},
 }
+
+
+def rule_on(user_id):
+    return {"ImpersonationRuleId": "rule", "Effect": "ALLOW", "TargetUsers": [user_id]}
 
 
 def a_hundred_aliases(world):
     for number in range(100):
         world.client.create_alias(
             OrganizationId=world.organization_id, EntityId=world.enabled, Alias=f"alias{number}@{world.domain}"
+        )
+    return {}
+
+
+def another_organization(world):
+    """Its id and its mail domain."""
+    domain = f"other.{world.domain}"
+    alias = domain.partition(".example")[0].replace(".", "-")
+    created = world.client.create_organization(Alias=alias, Domains=[{"DomainName": domain}])
+    return created["OrganizationId"], domain
+
+
+def a_thousand_mail_domains(world):
+    """Not one by one: that is tried where the operation is tested."""
+    with world.store.begin() as transaction:
+        organization = organizations.get(transaction, world.organization_id)
+        many = tuple(f"d{number}.{world.domain}" for number in range(999))
+        organizations.put(transaction, replace(organization, domains=(world.domain, *many)))
+    return {}
+
+
+def fifty_tags(world):
+    tags = [{"Key": f"key{number}", "Value": ""} for number in range(50)]
+    world.client.tag_resource(ResourceARN=ARN + world.organization_id, Tags=tags)
+    return {}
+
+
+def twenty_impersonation_roles(world):
+    for _ in range(19):
+        world.client.create_impersonation_role(
+            OrganizationId=world.organization_id, Name="one", Type="READ_ONLY", Rules=[]
         )
     return {}
 
@@ -198,7 +281,7 @@ PAIRS = [pair for pair in documented() if not cannot_occur(*pair)]
 @pytest.mark.parametrize(("operation", "error"), PAIRS, ids=lambda name: name)
 def test_a_documented_exception_is_provoked(world, operation, error):
     provoke = PROVOKED.get((operation, error)) or EVERYWHERE[error]
-    own = {} if operation in {"CreateOrganization", "ListOrganizations"} else {"OrganizationId": world.organization_id}
+    own = {"OrganizationId": world.organization_id} if "OrganizationId" in input_shape(operation).members else {}
     parameters = {**own, **members(world, operation), **provoke(world)}
     with pytest.raises(world.client.exceptions.ClientError) as refused:
         world.client._make_api_call(operation, parameters)
@@ -218,6 +301,6 @@ def test_the_table_says_nothing_that_the_model_does_not():
 def test_the_parameters_that_are_provoked_upon_would_succeed(world, operation):
     """Otherwise a provocation could succeed for the wrong reason."""
     expected = {"UpdateMobileDeviceAccessRule", "GetMobileDeviceAccessOverride", "DeleteOrganization"}
-    own = {} if operation == "ListOrganizations" else {"OrganizationId": world.organization_id}
+    own = {"OrganizationId": world.organization_id} if "OrganizationId" in input_shape(operation).members else {}
     if operation not in expected:
         world.client._make_api_call(operation, {**own, **members(world, operation)})

@@ -1,11 +1,13 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.engine import change, organization
 
-from gatepost.engine import impersonation_effect
-from gatepost.model import Effect, ImpersonationRole, ImpersonationRoleType, ImpersonationRule
+from gatepost.engine import RuleSet, impersonation_effect
+from gatepost.model import Effect, ImpersonationRole, ImpersonationRoleType, ImpersonationRule, Kind
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALLOW, DENY = Effect.ALLOW, Effect.DENY
@@ -15,9 +17,12 @@ def rule(rule_id, effect, target=(), not_target=()):
     return ImpersonationRule(rule_id, None, None, effect, tuple(target), tuple(not_target))
 
 
+def role(*rules):
+    return ImpersonationRole("m-1", "role", "role", ImpersonationRoleType.READ_ONLY, None, rules, NOON, NOON)
+
+
 def asked(user_id, *rules):
-    role = ImpersonationRole("m-1", "role", "role", ImpersonationRoleType.READ_ONLY, None, rules, NOON, NOON)
-    found = impersonation_effect(role, user_id)
+    found = impersonation_effect(role(*rules), user_id)
     return found.effect, [one.rule_id for one in found.matched_rules]
 
 
@@ -55,3 +60,10 @@ def test_what_is_matched_is_all_that_has_the_effect(user_id, drawn):
     denied = any(one.effect is DENY for one in applying)
     assert effect is (ALLOW if applying and not denied else DENY)
     assert matched == [one.rule_id for one in applying if one.effect is effect]
+
+
+def test_a_gateways_rules_are_the_same_when_a_role_has_changed():
+    before = RuleSet.build(organization(), revision=1)
+    after = before.apply(change(2, Kind.IMPERSONATION_ROLE, ("role",), role()))
+    assert after.revision == 2
+    assert replace(after, revision=1) == before

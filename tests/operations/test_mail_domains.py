@@ -5,7 +5,7 @@ import pytest
 
 from gatepost.gateway.identify import Identifier, Identity
 from gatepost.gateway.replica import Replica
-from gatepost.model import enrolled_user_id
+from gatepost.model import EntityState, Group, enrolled_user_id
 from gatepost.operations import aliases, mail_domains, organizations, registrations, users
 from gatepost.operations.errors import (
     InvalidParameterException,
@@ -15,6 +15,7 @@ from gatepost.operations.errors import (
     OrganizationStateException,
 )
 from gatepost.operations.mail_domains import MailDomain
+from gatepost.store import groups as group_rows
 from gatepost.store import organizations as organization_rows
 
 
@@ -124,14 +125,25 @@ def test_deregistering_what_is_not_there_is_a_success(context, organization_id, 
 def test_a_domain_with_addresses_stays(context, organization_id, alice):
     alias = {"organization_id": organization_id, "entity_id": alice, "alias": "Ally@Example.NET"}
     aliases.create(context, **alias)
-    with pytest.raises(MailDomainInUseException, match="in use by the user alice"):
+    with pytest.raises(MailDomainInUseException, match="in use by alice"):
         deregister(context, organization_id, "example.net")
     aliases.delete(context, **alias)
     bob = enable(context, organization_id, "bob", "bob@example.net")
     registrations.deregister_from_work_mail(context, organization_id=organization_id, entity_id=bob)
-    with pytest.raises(MailDomainInUseException, match="in use by the user bob"):
+    with pytest.raises(MailDomainInUseException, match="in use by bob"):
         deregister(context, organization_id, "example.net")
     users.delete(context, organization_id=organization_id, user_id=bob)
+    deregister(context, organization_id, "example.net")
+
+
+def test_a_domain_with_a_groups_address_stays(context, organization_id):
+    group = Group(organization_id, "group", "staff", "staff@example.net", (), EntityState.ENABLED, False, context.now())
+    with context.store.begin() as transaction:
+        group_rows.put(transaction, group)
+    with pytest.raises(MailDomainInUseException, match="in use by staff"):
+        deregister(context, organization_id, "example.net")
+    with context.store.begin() as transaction:
+        group_rows.put(transaction, replace(group, state=EntityState.DELETED))
     deregister(context, organization_id, "example.net")
 
 

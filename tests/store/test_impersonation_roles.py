@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.store.nouns import ORGANIZATION, a_role, an_organization, minutes
 
-from gatepost.model import Effect, ImpersonationRoleType, ImpersonationRule, Kind
+from gatepost.model import Effect, ImpersonationRole, ImpersonationRoleType, ImpersonationRule, Kind
 from gatepost.store import feed, impersonation_roles, organizations
 
 OTHER = "m-ffffffffffffffffffffffffffffffff"
@@ -34,6 +34,7 @@ def test_what_was_put_is_got_replaced_and_deleted(store):
         assert impersonation_roles.get(reader, ORGANIZATION, "role-1") == changed
         assert impersonation_roles.get(reader, ORGANIZATION, "ROLE-1") is None
         assert impersonation_roles.get(reader, OTHER, "role-1") is None
+    assert not any(isinstance(noun, ImpersonationRole) for noun in feed.load(store).nouns)
     with store.begin() as transaction:
         assert impersonation_roles.delete(transaction, ORGANIZATION, "role-1") is True
         assert impersonation_roles.delete(transaction, ORGANIZATION, "role-1") is False

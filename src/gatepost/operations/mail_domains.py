@@ -18,12 +18,12 @@ from gatepost.operations.errors import (
 )
 from gatepost.operations.organizations import TEST_DOMAIN_SUFFIX, alias_domain, mail_domain, require_active
 from gatepost.operations.paging import Listing, Page
-from gatepost.store import organizations, users
+from gatepost.store import groups, organizations, users
 
 if TYPE_CHECKING:
-    from gatepost.model import Organization
+    from gatepost.model import Entity, Organization
     from gatepost.operations.context import Context
-    from gatepost.store.database import Transaction
+    from gatepost.store.database import Reader, Transaction
 
 # Amazon WorkMail's quota.
 MAX_DOMAINS = 1000
@@ -64,7 +64,8 @@ def register(context: Context, *, organization_id: str, domain_name: str, client
 def deregister(context: Context, *, organization_id: str, domain_name: str) -> None:
     """Remove a mail domain; one that the organization does not have is a success.
 
-    Raises `MailDomainInUseException` for the default domain, and while a user has an address or an alias in it.
+    Raises `MailDomainInUseException` for the default domain, and while a user or a group has an address or an alias
+    in it.
     """
     name = mail_domain(domain_name)
     with context.store.begin() as transaction:
@@ -75,10 +76,10 @@ def deregister(context: Context, *, organization_id: str, domain_name: str) -> N
             raise MailDomainInUseException(
                 f"The domain {name} is the default mail domain. Make another domain the default one first."
             )
-        user = users.find_by_domain(transaction, organization_id, name)
-        if user is not None:
+        holder = _holder(transaction, organization_id, name)
+        if holder is not None:
             raise MailDomainInUseException(
-                f"The domain {name} is in use by the user {user.name}. Remove the email addresses in it first."
+                f"The domain {name} is in use by {holder.name}. Remove the email addresses in it first."
             )
         kept = tuple(domain for domain in organization.domains if domain != name)
         organizations.put(transaction, replace(organization, domains=kept))
@@ -120,6 +121,11 @@ def _require(organization: Organization, domain_name: str) -> str:
     if name not in organization.domains:
         raise MailDomainNotFoundException
     return name
+
+
+def _holder(reader: Reader, organization_id: str, name: str) -> Entity | None:
+    user = users.find_by_domain(reader, organization_id, name)
+    return groups.find_by_domain(reader, organization_id, name) if user is None else user
 
 
 def _mail_domain(organization: Organization, name: str) -> MailDomain:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 LIMIT = 1000  # changes in a batch: some milliseconds to decode, some hundred KiB
 POLL_SECONDS = 0.03  # how late another process's change on SQLite can be seen; one poll costs some 10 µs
 HEARTBEAT_SECONDS = 0.5  # how late a change can be seen whose hint was lost, and half of what is promised to readers
-_LOADED = tuple(kind for kind in Kind if kind is not Kind.GROUP_MEMBER)  # who is in which group decides nothing
+# Who is in which group decides nothing, and whom a role may impersonate decides nothing at a gateway.
+_LOADED = tuple(kind for kind in Kind if kind not in {Kind.GROUP_MEMBER, Kind.IMPERSONATION_ROLE})
 # While programs are upgraded one after the other, a newer one writes what this one does not know and decides nothing by.
 _KNOWN = tuple(kind.value for kind in Kind)
 _COMPACT_ROWS = 10_000  # deleted in one transaction: tens of milliseconds in which other writers wait
