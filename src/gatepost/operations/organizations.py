@@ -28,6 +28,8 @@ from gatepost.operations.errors import (
 from gatepost.operations.paging import Listing, Page
 from gatepost.store import (
     access_control_rules,
+    group_members,
+    groups,
     impersonation_roles,
     mobile_device_access_overrides,
     mobile_device_access_rules,
@@ -129,7 +131,7 @@ def delete(
     delete_identity_center_application: bool = False,  # noqa: ARG001 -- there is none that could stay or go
     client_token: str | None = None,
 ) -> DeletedOrganization:
-    """Delete the organization with its users, rules and overrides; its id, alias and dates stay as a tombstone.
+    """Delete the organization with its users, groups, rules and overrides; its id, alias and dates stay as a tombstone.
 
     Raises `OrganizationStateException` for a deleted one, and for one with enabled users unless `force_delete`.
     """
@@ -236,6 +238,10 @@ def _delete_members(transaction: Transaction, organization_id: str) -> None:
         while members := users.page(transaction, organization_id, None, _BATCH, state=state):
             for user in members:
                 users.put(transaction, replace(user, state=EntityState.DELETED))
+        while member_groups := groups.page(transaction, organization_id, None, _BATCH, state=state):
+            for group in member_groups:
+                group_members.delete_all_of(transaction, organization_id, group.group_id)
+                groups.put(transaction, replace(group, state=EntityState.DELETED))
 
 
 def _delete_rules(transaction: Transaction, organization_id: str) -> None:

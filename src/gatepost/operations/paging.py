@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from gatepost.operations.errors import InvalidParameterException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -74,6 +74,14 @@ class Listing:
 
     def _binding(self) -> str:
         return sha256(json.dumps([self.operation, *self.filters]).encode()).hexdigest()[:16]
+
+
+def one_filter(filters: Mapping[str, str] | None) -> tuple[str, str] | tuple[()]:
+    """The name and the value of WorkMail's one filter, () without any. Raises `InvalidParameterException` for several."""
+    given = tuple((filters or {}).items())
+    if len(given) > 1:
+        raise InvalidParameterException("You can only use one filter per request.")
+    return given[0] if given else ()
 
 
 def _invalid_token() -> InvalidParameterException:

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from gatepost.engine import RuleSet
-from gatepost.model import (
-    Directory,
-    EntityState,
-    Organization,
-    User,
-    address_key,
-    enrolled_user_id,
-)
-from gatepost.operations.errors import (
-    EntityNotFoundException,
-    EntityStateException,
-    InvalidParameterException,
-    NameAvailabilityException,
-    ReservedNameException,
-)
+from gatepost.model import EntityState, Organization, User, address_key, enrolled_user_id
+from gatepost.operations.entities import looks_like_an_id, named, require_new_name
+from gatepost.operations.errors import EntityNotFoundException, EntityStateException, InvalidParameterException
 from gatepost.operations.organizations import require_active
-from gatepost.operations.paging import Listing, Page
-from gatepost.store import mobile_device_access_overrides, users
+from gatepost.operations.paging import Listing, Page, one_filter
+from gatepost.store import group_members, groups, mobile_device_access_overrides, users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from gatepost.operations.context import Context
     from gatepost.store.database import Reader, Transaction
-
-# A name in one of these forms could not be told from a user id.
-_IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|s-1-1-[0-9-]+", re.IGNORECASE)
 
 _ROLES = {"USER", "REMOTE_USER"}
 
@@ -56,11 +40,9 @@ def create(
 ) -> str:
     """Create a user, DISABLED until it is registered, and answer its id.
 
-    Raises `ReservedNameException` for a name that looks like an id, `NameAvailabilityException` for a name that is a login
-    of another user. The name of a deleted user is free.
+    Raises `ReservedNameException` for a name that looks like an id, `NameAvailabilityException` for one that a group or
+    another user has, or that is an address of theirs. The name of a deleted user is free.
     """
-    if _IDS.fullmatch(name):
-        raise ReservedNameException
     given = {
         "DisplayName": display_name,
         "UserRole": _role(role) or "USER",
@@ -70,9 +52,7 @@ def create(
         "IdentityProviderUserId": identity_provider_user_id,
     }
     with context.store.begin() as transaction:
-        require_active(transaction, organization_id)
-        if users.find(transaction, organization_id, name) is not None:
-            raise NameAvailabilityException
+        require_new_name(transaction, require_active(transaction, organization_id), name)
         user = User(
             organization_id=organization_id,
             user_id=str(uuid4()),
@@ -102,11 +82,9 @@ def list(  # noqa: A001 -- the verb of the API
     max_results: int | None = None,
 ) -> Page[User]:
     """The organization's users in the order of their ids, deleted ones included; `filters` is WorkMail's, one at most."""
-    given = dict(filters or {})
-    if len(given) > 1:
-        raise InvalidParameterException("You can only use one filter per request.")
+    given = one_filter(filters)
     criteria, keep = _criteria(given)
-    listing = Listing("ListUsers", (organization_id, *(f"{name}={value}" for name, value in given.items())))
+    listing = Listing("ListUsers", (organization_id, *given))
     with context.store.read() as reader:
         require_active(reader, organization_id)
 
@@ -169,7 +147,7 @@ def update(
 
 
 def delete(context: Context, *, organization_id: str, user_id: str) -> None:
-    """Delete a user that is not enabled, with its overrides; a user that is not there (any more) is a success.
+    """Delete a user that is not enabled, with its overrides and memberships; a user that is not there (any more) is a success.
 
     The row stays as a tombstone: an open directory does not take up its addresses again before an administrator says so.
     """
@@ -180,6 +158,7 @@ def delete(context: Context, *, organization_id: str, user_id: str) -> None:
         if user.state is EntityState.ENABLED:
             raise EntityStateException
         _delete_overrides(transaction, organization_id, user.user_id)
+        group_members.delete_all_of(transaction, organization_id, user.user_id)
         users.put(transaction, replace(user, state=EntityState.DELETED))
 
 
@@ -187,7 +166,7 @@ def enroll(context: Context, organization_id: str, address: str) -> User:
     """The user of `address`, taken up now if the directory is open and does not know it yet.
 
     Idempotent. A deleted user is answered as it is, and not taken up again. Raises `EntityNotFoundException` where the
-    directory is closed or the address is in none of the organization's mail domains.
+    directory is closed, or the address is a group's or in none of the organization's mail domains.
     """
     with context.store.read() as reader:
         known = _known(reader, require_active(reader, organization_id), address)
@@ -204,10 +183,10 @@ def enroll_in(context: Context, transaction: Transaction, organization: Organiza
         return known
     key = _login(address)
     local_part, at, domain = key.rpartition("@")
-    if organization.directory is not Directory.OPEN or not at or not local_part or domain not in organization.domains:
+    if not at:  # a bare name, or an id: a mistyped one would become a person
         raise EntityNotFoundException
-    short = domain == organization.default_domain and not _IDS.fullmatch(local_part)
-    name = local_part if short and users.find(transaction, organization.organization_id, local_part) is None else key
+    short = domain == organization.default_domain and not looks_like_an_id(local_part)
+    name = local_part if short and named(transaction, organization, local_part) is None else key
     now = context.now()
     user = User(
         organization_id=organization.organization_id,
@@ -243,27 +222,32 @@ def _login(text: str) -> str:
     return address_key(text.rpartition("\\")[2])
 
 
-def _deleted(reader: Reader, organization_id: str) -> Iterator[User]:
-    after: str | None = None
-    while batch := users.page(reader, organization_id, after, _BATCH, state=EntityState.DELETED):
-        yield from batch
-        after = batch[-1].user_id
-
-
 def _known(reader: Reader, organization: Organization, address: str) -> User | None:
-    """The user or the tombstone that the engine takes the address for; the engine itself says which."""
+    """The user or the tombstone that the engine takes the address for; the engine itself says which.
+
+    None where nobody has it yet and somebody can: raises `EntityNotFoundException` where nobody can.
+    """
     organization_id, key = organization.organization_id, _login(address)
-    live = (users.find(reader, organization_id, login) for login in (key, key.rpartition("@")[0]))
+    local_part = key.rpartition("@")[0]
+    live = (users.find(reader, organization_id, login) for login in (key, local_part))
     found = RuleSet.build(organization, users=filter(None, live)).find_user(key)
-    if found is None:
-        deleted = _deleted(reader, organization_id)
-        found = RuleSet.build(organization, users=deleted).find_user(key)
+    if found is not None:
+        return found
+    names = {key, local_part, f"{key}@{organization.default_domain}"}
+    rest = RuleSet.build(
+        organization,
+        users=users.deleted(reader, organization_id, names),
+        groups=groups.having(reader, organization_id, names),
+    )
+    found = rest.find_user(key)
+    if found is None and rest.identify(key) is None:
+        raise EntityNotFoundException
     return found or users.get(reader, organization_id, enrolled_user_id(organization_id, key))
 
 
-def _criteria(given: Mapping[str, str]) -> tuple[dict[str, Any], Callable[[User], bool]]:
+def _criteria(given: tuple[str, str] | tuple[()]) -> tuple[dict[str, Any], Callable[[User], bool]]:
     """A ListUsers filter: what the store filters by, and what it does not know and is looked at here."""
-    match next(iter(given.items()), None):
+    match given:
         case ("UsernamePrefix", prefix):
             return {"name_prefix": prefix}, _any
         case ("DisplayNamePrefix", prefix):

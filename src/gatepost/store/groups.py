@@ -28,6 +28,12 @@ def named(reader: Reader, organization_id: str, name: str) -> Group | None:
     return get(reader, organization_id, found[0]) if found else None
 
 
+def having(reader: Reader, organization_id: str, wanted: Collection[str]) -> list[Group]:
+    """The groups, not deleted, that have one of these names, addresses or aliases, by id."""
+    found = names.GROUP_NAMES.owners(reader, organization_id, [address_key(name) for name in wanted])
+    return of_ids(reader, organization_id, found)
+
+
 def of_ids(reader: Reader, organization_id: str, group_ids: Collection[str]) -> list[Group]:
     """Those of these groups that there are, deleted or not, by id; some hundred ids at most."""
     where = (_TABLE.c.organization_id == organization_id) & _TABLE.c.group_id.in_(group_ids)
