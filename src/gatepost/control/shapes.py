@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gatepost.operations.entities import id_of, type_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatepost.model import (
         AccessControlRule,
+        Entity,
+        Group,
         ImpersonationRole,
         ImpersonationRule,
         MobileDeviceAccessOverride,
@@ -124,6 +128,60 @@ def users(page: Page[User]) -> dict[str, Any]:
         "Users": [{"Id": one["UserId"], **{name: one.get(name) for name in members}} for one in described],
         "NextToken": page.next_token,
     }
+
+
+def group(value: Group) -> dict[str, Any]:
+    """DescribeGroup."""
+    return {
+        "GroupId": value.group_id,
+        "Name": value.name,
+        "Email": value.email,
+        "State": value.state.value,
+        "EnabledDate": value.date_enabled,
+        "DisabledDate": value.date_disabled,
+        "HiddenFromGlobalAddressList": value.hidden_from_global_address_list,
+    }
+
+
+def groups(page: Page[Group]) -> dict[str, Any]:
+    """ListGroups."""
+    members = ("Email", "Name", "State", "EnabledDate", "DisabledDate")
+    described = [group(value) for value in page.items]
+    return {
+        "Groups": [{"Id": one["GroupId"], **{name: one[name] for name in members}} for one in described],
+        "NextToken": page.next_token,
+    }
+
+
+def group_members(page: Page[Entity]) -> dict[str, Any]:
+    """ListGroupMembers."""
+    return {
+        "Members": [
+            {
+                "Id": id_of(value),
+                "Name": value.name,
+                "Type": type_of(value).value,
+                "State": value.state.value,
+                "EnabledDate": value.date_enabled,
+                "DisabledDate": value.date_disabled,
+            }
+            for value in page.items
+        ],
+        "NextToken": page.next_token,
+    }
+
+
+def groups_of_an_entity(page: Page[Group]) -> dict[str, Any]:
+    """ListGroupsForEntity."""
+    return {
+        "Groups": [{"GroupId": value.group_id, "GroupName": value.name} for value in page.items],
+        "NextToken": page.next_token,
+    }
+
+
+def entity(value: Entity) -> dict[str, Any]:
+    """DescribeEntity."""
+    return {"EntityId": id_of(value), "Name": value.name, "Type": type_of(value).value}
 
 
 def aliases(page: Page[str]) -> dict[str, Any]:
