@@ -42,6 +42,8 @@ def test_an_empty_body_is_an_empty_object():
         b"\xff\xfe",
         b'{"a": NaN}',
         b'{"a": Infinity}',
+        b'{"a": 1e999}',
+        b'{"a": [-1.5e400]}',
         b'{"a": 1} {"b": 2}',
         b'{"a": "\\ud800"}',
         b'{"\\udc00": 1}',

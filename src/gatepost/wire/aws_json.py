@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +25,7 @@ def decode(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except AwsJsonError:
         raise
     except (ValueError, RecursionError) as error:
@@ -59,6 +60,14 @@ def _plain(value: Any) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise AwsJsonError(f"`{name}` is not JSON")
+
+
+def _finite(digits: str) -> float:
+    # `1e999` is a number in JSON and none in IEEE 754: it would become an infinity, which JSON cannot say again.
+    number = float(digits)
+    if not math.isfinite(number):
+        raise AwsJsonError("Could not parse request body into json: a number is too large")
+    return number
 
 
 def _refuse_surrogates(value: Any) -> None:
