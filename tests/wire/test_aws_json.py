@@ -57,6 +57,14 @@ def test_what_is_no_object_is_refused(body):
         decode(body)
 
 
+def test_what_is_nested_deeper_than_it_could_be_written_is_refused():
+    for body in (b'{"a":' * 64 + b"1" + b"}" * 64, b'{"a":' + b"[" * 62 + b"{}," * 99 + b"[]" + b"]" * 62 + b"}"):
+        assert encode(decode(body)) == body
+    for body in (b'{"a":' * 65 + b"1" + b"}" * 65, b'{"a":' + b"[" * 64 + b"]" * 64 + b"}"):
+        with pytest.raises(AwsJsonError, match="64 levels"):
+            decode(body)
+
+
 def test_a_whole_surrogate_pair_is_a_character():
     assert decode(b'{"a": "\\ud83d\\ude00"}') == {"a": "\N{GRINNING FACE}"}
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
+DEPTH_LIMIT = 64
+"""Objects and lists in each other. The deepest input of WorkMail has four; more would only try our stack, and a value that
+was read could not be written."""
 
 
 class AwsJsonError(ValueError):
@@ -32,6 +38,8 @@ def decode(body: bytes) -> dict[str, Any]:
         raise AwsJsonError("Could not parse request body into json") from error
     if not isinstance(value, dict):
         raise AwsJsonError("Start of structure or map expected at the top of the request body")
+    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT:
+        _refuse_depth(value)
     # Only an escape can bring half a surrogate pair into a string; nothing behind us could store or answer it.
     if b"\\u" in body:
         _refuse_surrogates(value)
@@ -56,6 +64,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return round(value.timestamp(), 3)
     return value
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH_LIMIT):
+        level = [member for one in level if isinstance(one, (dict, list)) for member in _members(one)]
+    if any(isinstance(one, (dict, list)) for one in level):
+        raise AwsJsonError(f"Could not parse request body into json: more than {DEPTH_LIMIT} levels")
+
+
+def _members(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _refuse_constant(name: str) -> None:
