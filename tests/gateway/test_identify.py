@@ -64,6 +64,7 @@ def unknown(address):
         ("alice@elsewhere.com", None),
         ("alice@sub.example.com", None),
         ("A\\B\\alice", None),
+        ("alice%40example.com", None),
         ("\\alice", ALICE),
         ("EXAMPLE\\", None),
         ("@", None),
@@ -93,6 +94,11 @@ def test_a_login_in_a_closed_directory(login, expected):
         ("x" * 65, None),
         ("x" * 64, unknown("x" * 64 + "@example.com")),
         ("A\\B\\carol", None),
+        # SOGo takes these for alice and for carol
+        ("alice%40example.com", None),
+        ("EXAMPLE\\alice%40example.com", None),
+        ("%61lice@example.com", None),
+        ("carol%40example.com@example.com", None),
     ],
 )
 def test_a_login_in_an_open_directory(login, expected):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.wire.basic_auth import HEADER_LIMIT, Credentials, parse, render
+from gatepost.wire.basic_auth import HEADER_LIMIT, Credentials, canonical, parse, render
 
 
 def basic(raw: bytes) -> bytes:
@@ -70,3 +70,28 @@ def test_rendered_and_read_again_is_the_same(login, password):
 @given(st.binary(max_size=80) | st.binary(max_size=60).map(basic))
 def test_any_bytes_are_read_or_refused(header):
     assert parse(header) is None or isinstance(parse(header), Credentials)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Basic YWxpY2U6eA==",
+        b"basic YWxpY2U6eA==",
+        b"  BASIC   YWxpY2U6eA==  ",
+        b"Basic YWxpY2U6eB==",  # bits of the last letter that mean nothing
+    ],
+)
+def test_one_spelling(header):
+    assert canonical(header) == b"Basic YWxpY2U6eA=="
+    assert parse(header) == parse(canonical(header)) == Credentials("alice", "x")
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"Basic", b"Bearer abc", b"Basic YWxpY2U6eA", b"Basic Y W", b"Basic" + b" " * 9000]
+)
+def test_what_cannot_be_read_stays_as_it_is(header):
+    assert canonical(header) == header
+
+
+def test_the_bytes_stay_in_their_charset():
+    assert canonical(basic("müller:ß".encode("latin-1"))) == basic("müller:ß".encode("latin-1"))

@@ -40,7 +40,11 @@ class Identifier:
         self._remembered.clear()
 
     def identify(self, login: str) -> Identity | None:
-        r"""Who `alice`, `DOMAIN\alice`, `alice@example.com` or an alias is; None when nobody can be meant."""
+        r"""Who `alice`, `DOMAIN\alice`, `alice@example.com` or an alias is; None when nobody can be meant.
+
+        Nobody has a `%`: SOGo lets alice in as `alice%40example.com`, and others may undo other escapes, so it would be
+        her under the name of somebody about whom nothing was decided.
+        """
         try:
             return self._remembered[login]
         except KeyError:
@@ -54,7 +58,7 @@ class Identifier:
         _, at, domain = name.rpartition("@")
         organization_id = self._replica.domains.get(domain) if at else self._default_organization()
         ruleset = self._replica.rulesets.get(organization_id) if organization_id else None
-        if ruleset is None or organization_id is None or login.count("\\") > 1:
+        if ruleset is None or organization_id is None or login.count("\\") > 1 or "%" in login:
             return None
         user_id = ruleset.identify(name)
         if user_id is None or user_id in ruleset.users:

@@ -39,15 +39,27 @@ def login(header: bytes) -> str | None:
     return None if text is None else text.partition(":")[0]
 
 
-def _text(header: bytes) -> str | None:
+def canonical(header: bytes) -> bytes:
+    """The one spelling of the same bytes, for whoever passes them on or looks them up; anything unreadable as it is."""
+    raw = _bytes(header)
+    return header if not raw else b"Basic " + binascii.b2a_base64(raw, newline=False)
+
+
+def _bytes(header: bytes) -> bytes | None:
     if len(header) > HEADER_LIMIT:
         return None
     scheme, _, token = header.strip().partition(b" ")
     if scheme.lower() != b"basic":
         return None
     try:
-        raw = binascii.a2b_base64(token.strip(), strict_mode=True)
+        return binascii.a2b_base64(token.strip(), strict_mode=True)
     except (binascii.Error, ValueError):
+        return None
+
+
+def _text(header: bytes) -> str | None:
+    raw = _bytes(header)
+    if raw is None:
         return None
     try:
         text = raw.decode()

@@ -10,6 +10,7 @@ from gatepost.wire.eas.request import (
     EasRequest,
     MalformedRequest,
     QueryForm,
+    claiming,
     parse_options_query,
     parse_query,
     render_headers,
@@ -25,6 +26,39 @@ def parse_rendered(request: EasRequest) -> EasRequest:
     headers = dict(render_headers(request))
     version, key = headers["MS-ASProtocolVersion"], headers.get("X-MS-PolicyKey")
     return parse_query(render_query(request), version.encode(), key.encode() if key is not None else None)
+
+
+@pytest.mark.parametrize(
+    ("user", "login", "goes_on"),
+    [
+        (b"alice%40example.com", "alice@example.com", "alice@example.com"),
+        (b"Alice%40Example.com", "alice@example.com", "Alice@Example.com"),
+        (b"bob", "alice@example.com", "alice@example.com"),
+        (b"alice", "alice@example.com", "alice@example.com"),
+        (b"EXAMPLE%5Calice", "alice", "alice"),
+        (b"bob", "EXAMPLE\\alice", "EXAMPLE\\alice"),
+        (b"m%FCller", "m\u00fcller", "m\u00fcller"),
+        (b"", "alice", None),
+    ],
+)
+def test_nobody_claims_to_be_another_than_who_logs_in(user, login, goes_on):
+    sent = parse_query(PLAIN.replace(b"alice%40example.com", user), b"14.1", None)
+    claimed = claiming(sent, login)
+    assert claimed.user == goes_on
+    assert parse_rendered(claimed) == claimed
+
+
+def test_a_login_that_no_query_can_carry():
+    sent = parse_query(PLAIN, b"14.1", None)
+    with pytest.raises(MalformedRequest, match="255 bytes"):
+        claiming(sent, "a" * 256)
+    with pytest.raises(MalformedRequest, match="control character"):
+        claiming(sent, "alice\u200b")
+
+
+def test_a_base64_query_without_a_claim_stays_without():
+    sent = parse_query(SPECIFICATION, None, None)
+    assert claiming(sent, "alice") is sent
 
 
 def test_either_form_has_its_parser():

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from gatepost.wire.eas.base64_query import parse_base64, render_base64
 from gatepost.wire.eas.plain_query import parse_plain, render_plain
-from gatepost.wire.eas.query import QUERY_LIMIT, EasRequest, MalformedRequest, QueryForm, UnknownCommand
+from gatepost.wire.eas.query import QUERY_LIMIT, EasRequest, MalformedRequest, QueryForm, UnknownCommand, user_of
 
 __all__ = [
     "OPTIONS",
@@ -20,6 +20,7 @@ __all__ = [
     "MalformedRequest",
     "QueryForm",
     "UnknownCommand",
+    "claiming",
     "parse_options_query",
     "parse_query",
     "render_headers",
@@ -63,6 +64,20 @@ def parse_options_query(query: bytes) -> EasRequest | None:
     except MalformedRequest:
         return None
     return replace(request, command=OPTIONS, protocol_version="", policy_key=None, parameters=())
+
+
+def claiming(request: EasRequest, login: str) -> EasRequest:
+    """`request` with no other claim than who logs in: its `User` is `login`, if it has one.
+
+    Some servers open the mailbox that `User` names (Z-Push, for whoever may), and all write it into their logs. A claim
+    that differs in case only stays as it was sent. Raises MalformedRequest for a login that cannot be a `User`.
+    """
+    if request.user is None or request.user.lower() == login.lower():
+        return request
+    claim = login.encode()
+    if len(claim) > 0xFF:  # what the length in the base64 form can say
+        raise MalformedRequest("`User` is not who logs in, and the login has more than 255 bytes")
+    return replace(request, user=user_of(claim))
 
 
 def render_query(request: EasRequest) -> bytes:
