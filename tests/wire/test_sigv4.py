@@ -53,6 +53,10 @@ def test_commas_need_no_space_and_header_names_are_lowered():
         ("AWS4-HMAC-SHA256 Credential=, SignedHeaders=host, Signature=1", "requires 'Credential' parameter"),
         ("AWS4-HMAC-SHA256 Credential=a/b/c/d, SignedHeaders=host, Signature=1", "exactly 5 slash-delimited elements"),
         ("AWS4-HMAC-SHA256 Credential=a/b//d/e, SignedHeaders=host, Signature=1", "exactly 5 slash-delimited elements"),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/b/c\n/d/e, SignedHeaders=host, Signature=1",
+            "exactly 5 slash-delimited elements",
+        ),
     ],
 )
 def test_an_incomplete_header_is_refused_with_awss_words(header, message):
@@ -89,6 +93,7 @@ def test_a_timestamp_is_read_and_written():
         "2026-11-22T05:06:07Z",
         "20261122T050607",
         "20261332T050607Z",
+        "00160229T235959Z",
         "2026112T050607Z",
         "２0261122T050607Z",
     ],

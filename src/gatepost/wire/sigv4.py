@@ -20,7 +20,7 @@ TERMINATOR = "aws4_request"
 TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 LONGEST_LIFETIME = timedelta(days=7)  # AWS's own bound of X-Amz-Expires
 
-_TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_TIMESTAMP = re.compile(r"[1-9][0-9]{7}T[0-9]{6}Z")  # strftime does not write the zeros that a year before 1000 has
 _SECONDS = re.compile(r"[0-9]{1,6}")
 _SIGNED_HEADERS = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+(;[0-9A-Za-z!#$%&'*+.^_`|~-]+)*")  # RFC 9110 5.1: tokens
 _IN_QUERY = (
@@ -127,7 +127,8 @@ def _check_algorithm(algorithm: str) -> None:
 
 def _authorization(credential: str, signed_headers: str, signature: str) -> Authorization:
     parts = credential.split("/")
-    if len(parts) != 5 or not all(parts):
+    # In a query a line's end can come percent-encoded; what is signed has one part of the credential on one line.
+    if len(parts) != 5 or not all(parts) or not credential.isprintable():
         raise IncompleteSignatureError(
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, "
             f"got '{_shown(credential)}'."
