@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gatepost.model import Directory
-from gatepost.operations import organizations, registrations, users
+from gatepost.operations import groups, organizations, registrations, users
 from gatepost.operations.context import Context
 
 
@@ -41,6 +41,16 @@ def alice(context, organization_id):
         context, organization_id=organization_id, entity_id=user_id, email="alice@example.com"
     )
     return user_id
+
+
+@pytest.fixture
+def sales(context, organization_id):
+    """The id of an enabled group sales@example.com."""
+    group_id = groups.create(context, organization_id=organization_id, name="Sales")
+    registrations.register_to_work_mail(
+        context, organization_id=organization_id, entity_id=group_id, email="sales@example.com"
+    )
+    return group_id
 
 
 @pytest.fixture

@@ -75,3 +75,17 @@ def test_the_user_must_be_there_and_in_the_right_state(context, organization_id,
         listed(context, organization_id, alice)
     with pytest.raises(EntityStateException):
         aliases.delete(context, organization_id=organization_id, entity_id=alice, alias="a@example.com")
+
+
+def test_a_group_has_aliases_too(context, organization_id, alice, sales):
+    create(context, organization_id, sales, "team@example.com")
+    assert listed(context, organization_id, sales).items == ("team@example.com",)
+    with pytest.raises(EmailAddressInUseException):
+        create(context, organization_id, alice, "TEAM@example.com")
+    with pytest.raises(EmailAddressInUseException):
+        create(context, organization_id, sales, "alice@example.com")
+    with pytest.raises(InvalidParameterException, match="primary"):
+        aliases.delete(context, organization_id=organization_id, entity_id=sales, alias="sales@example.com")
+    aliases.delete(context, organization_id=organization_id, entity_id=sales, alias="Team@example.com")
+    assert listed(context, organization_id, sales).items == ()
+    create(context, organization_id, alice, "team@example.com")

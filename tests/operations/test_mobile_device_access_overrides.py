@@ -1,8 +1,8 @@
 import pytest
 
 from gatepost.model import Effect, EntityState
+from gatepost.operations import aliases, registrations, users
 from gatepost.operations import mobile_device_access_overrides as overrides
-from gatepost.operations import registrations, users
 from gatepost.operations.errors import EntityNotFoundException, EntityStateException, ResourceNotFoundException
 
 
@@ -104,3 +104,20 @@ def test_overrides_are_listed_by_user_by_device_and_by_both(context, organizatio
     assert listed(device_id="a2") == sorted([(alice, "A2"), (bob, "A2")])
     assert listed(user_id="bob@example.com", device_id="A3") == [(bob, "A3")]
     assert listed(device_id="A9") == []
+
+
+@pytest.mark.parametrize("identity", ["Sales", "sales@example.com", "team@example.com"])
+def test_a_group_is_no_user(context, organization_id, sales, identity, revision):
+    """Not even in an open directory, where an unknown address would become one."""
+    aliases.create(context, organization_id=organization_id, entity_id=sales, alias="team@example.com")
+    before = revision()
+    for named in (identity, sales):
+        with pytest.raises(EntityNotFoundException):
+            put(context, organization_id, named, "A1")
+        with pytest.raises(EntityNotFoundException):
+            get(context, organization_id, named, "A1")
+        with pytest.raises(EntityNotFoundException):
+            overrides.list(context, organization_id=organization_id, user_id=named)
+        with pytest.raises(EntityNotFoundException):
+            overrides.delete(context, organization_id=organization_id, user_id=named, device_id="A1")
+    assert revision() == before

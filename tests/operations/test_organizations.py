@@ -5,6 +5,7 @@ import pytest
 from gatepost.model import Directory, Effect, EntityState, OrganizationState
 from gatepost.operations import (
     access_control_rules,
+    group_members,
     mobile_device_access_overrides,
     mobile_device_access_rules,
     organizations,
@@ -18,6 +19,8 @@ from gatepost.operations.errors import (
     OrganizationNotFoundException,
     OrganizationStateException,
 )
+from gatepost.store import group_members as member_rows
+from gatepost.store import groups as group_rows
 from gatepost.store import users as user_rows
 
 
@@ -122,6 +125,19 @@ def test_delete_takes_users_rules_and_overrides_along(context, store, organizati
     for ask in (mobile_device_access_rules.list, access_control_rules.list, users.list):
         with pytest.raises(OrganizationStateException):
             ask(context, organization_id=organization_id)
+
+
+def test_delete_takes_groups_along(context, store, organization_id, alice, sales):
+    group_members.associate_member_to_group(context, organization_id=organization_id, group_id=sales, member_id=alice)
+    organizations.delete(context, organization_id=organization_id, delete_directory=True, force_delete=True)
+    with store.read() as reader:
+        assert [group.state for group in group_rows.page(reader, organization_id, None, 10)] == [EntityState.DELETED]
+        assert member_rows.page(reader, organization_id, sales, None, 10) == []
+
+
+def test_an_enabled_group_is_not_in_the_way(context, organization_id, sales):
+    organizations.delete(context, organization_id=organization_id, delete_directory=True)
+    assert organizations.describe(context, organization_id=organization_id).state is OrganizationState.DELETED
 
 
 def test_enabled_users_are_in_the_way_unless_it_is_forced(context, organization_id, alice):

@@ -1,7 +1,7 @@
 import pytest
 
 from gatepost.model import EntityState
-from gatepost.operations import aliases, registrations, users
+from gatepost.operations import aliases, groups, registrations, users
 from gatepost.operations.errors import (
     EmailAddressInUseException,
     EntityAlreadyRegisteredException,
@@ -92,3 +92,29 @@ def test_a_deleted_user_stays_deleted(context, organization_id, bob):
         deregister(context, organization_id, bob)
     with pytest.raises(EntityNotFoundException):
         register(context, organization_id, "bob", "bob@example.com")
+
+
+def test_a_group_is_enabled_and_disabled_like_a_user(context, organization_id, bob):
+    group_id = groups.create(context, organization_id=organization_id, name="sales")
+    register(context, organization_id, "sales", "Sales@Example.com")
+    group = groups.describe(context, organization_id=organization_id, group_id="sales@example.com")
+    assert (group.group_id, group.email, group.state) == (group_id, "Sales@Example.com", EntityState.ENABLED)
+    assert group.date_enabled is not None
+    register(context, organization_id, group_id, "sales@example.com")
+    with pytest.raises(EntityAlreadyRegisteredException):
+        register(context, organization_id, group_id, "other@example.com")
+    with pytest.raises(EmailAddressInUseException):
+        register(context, organization_id, bob, "sales@example.com")
+    deregister(context, organization_id, "sales@example.com")
+    group = groups.describe(context, organization_id=organization_id, group_id=group_id)
+    assert (group.state, group.email) == (EntityState.DISABLED, "Sales@Example.com")
+    assert group.date_disabled is not None
+    with pytest.raises(EntityStateException):
+        deregister(context, organization_id, group_id)
+    register(context, organization_id, group_id, "team@example.com")
+    group = groups.describe(context, organization_id=organization_id, group_id=group_id)
+    assert (group.email, group.aliases, group.date_disabled) == ("team@example.com", ("Sales@Example.com",), None)
+    deregister(context, organization_id, group_id)
+    groups.delete(context, organization_id=organization_id, group_id=group_id)
+    with pytest.raises(EntityStateException):
+        register(context, organization_id, group_id, "team@example.com")

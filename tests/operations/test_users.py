@@ -5,7 +5,15 @@ from tests.support.secrets import password
 
 from gatepost.engine import RuleSet
 from gatepost.model import EntityState, enrolled_user_id
-from gatepost.operations import aliases, mobile_device_access_overrides, organizations, registrations, users
+from gatepost.operations import (
+    aliases,
+    entities,
+    groups,
+    mobile_device_access_overrides,
+    organizations,
+    registrations,
+    users,
+)
 from gatepost.operations.errors import (
     EntityNotFoundException,
     EntityStateException,
@@ -248,6 +256,48 @@ class TestEnroll:
             context, organization_id=organization_id, entity_id=second, email="carol@example.com"
         )
         assert users.enroll(context, organization_id, "carol@example.com").user_id == second
+
+    @pytest.mark.parametrize(
+        "address", ["sales@example.com", "SALES@example.com", "team@example.net", "board@example.com"]
+    )
+    def test_nor_an_address_that_a_group_has_or_would_have(self, context, store, organization_id, sales, address):
+        aliases.create(context, organization_id=organization_id, entity_id=sales, alias="team@example.net")
+        groups.create(context, organization_id=organization_id, name="Board")
+        with pytest.raises(EntityNotFoundException):
+            users.enroll(context, organization_id, address)
+        assert users.list(context, organization_id=organization_id).items == ()
+
+    def test_not_even_by_who_once_had_the_address(self, context, organization_id, sales):
+        """The id that follows from an address can be a user's who has another address now."""
+        carol = users.enroll(context, organization_id, "carol@example.com")
+        entities.update_primary_email_address(
+            context, organization_id=organization_id, entity_id=carol.user_id, email="carla@example.com"
+        )
+        aliases.delete(context, organization_id=organization_id, entity_id=carol.user_id, alias="carol@example.com")
+        users.update(context, organization_id=organization_id, user_id=carol.user_id, display_name="Carla")
+        entities.update_primary_email_address(
+            context, organization_id=organization_id, entity_id=sales, email="carol@example.com"
+        )
+        with pytest.raises(EntityNotFoundException):
+            users.enroll(context, organization_id, "carol@example.com")
+
+    def test_the_name_of_a_group_is_left_to_it(self, context, organization_id, sales):
+        entities.update_primary_email_address(
+            context, organization_id=organization_id, entity_id=sales, email="team@example.com"
+        )
+        aliases.delete(context, organization_id=organization_id, entity_id=sales, alias="sales@example.com")
+        assert users.enroll(context, organization_id, "sales@example.com").name == "sales@example.com"
+
+    def test_who_was_deleted_is_looked_up_and_not_searched_for(self, context, organization_id, monkeypatch):
+        gone = create(context, organization_id, "gone")
+        users.delete(context, organization_id=organization_id, user_id=gone)
+
+        def page(*_arguments, **_filters):
+            raise AssertionError("enrolling reads page after page of users")
+
+        monkeypatch.setattr(user_rows, "page", page)
+        assert users.enroll(context, organization_id, "gone@example.com").user_id == gone
+        assert users.enroll(context, organization_id, "new@example.com").state is EntityState.ENABLED
 
     def test_store_and_engine_mean_the_same_user(self, context, store, organization_id, alice):
         """Whom the engine decides about before a row exists is who is taken up."""
