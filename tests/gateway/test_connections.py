@@ -14,7 +14,7 @@ def exchange(user_id="alice", organization_id="one"):
 
 
 def filled(*exchanges):
-    connections = Connections()
+    connections = Connections(64, 8)
     for one in exchanges:
         connections.add(one.identity.user_id, one)
     return connections
@@ -64,7 +64,7 @@ def test_requests_may_end_while_they_are_looked_at():
 
 def test_who_is_nobody_belongs_to_no_organization():
     nobody = InFlight(None)
-    connections = Connections()
+    connections = Connections(64, 8)
     connections.add("", nobody)
     assert list(connections.of_organization("one")) == []
     assert connections.all() == (nobody,)

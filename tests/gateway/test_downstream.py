@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.support.gateway import FOLDER_SYNC, basic, rig, run
 
-from gatepost.gateway import downstream as module
+from gatepost.gateway.limits import Limits
 
 TARGET = "/Microsoft-Server-ActiveSync?Cmd=FolderSync&User=alice&DeviceId=A1&DeviceType=iPhone"
 
@@ -108,32 +108,29 @@ def test_expect_is_answered(tmp_path):
 @pytest.mark.parametrize(
     ("sent", "limit", "answered"),
     [
-        (b"", "_IDLE_SECONDS", False),
-        (b"POST /Micro", "_HEAD_SECONDS", True),
-        (request()[:-2], "_BODY_SECONDS", True),
+        (b"", "idle_seconds", False),
+        (b"POST /Micro", "head_seconds", True),
+        (request()[:-2], "body_seconds", True),
     ],
 )
-def test_slow_ones_are_not_waited_for(tmp_path, monkeypatch, sent, limit, answered):
-    monkeypatch.setattr(module, limit, 0.1)
-
+def test_slow_ones_are_not_waited_for(tmp_path, sent, limit, answered):
     async def story():
-        async with rig(tmp_path) as r:
+        async with rig(tmp_path, limits=Limits(**{limit: 0.1})) as r:
             phone = await r.phone()
             if sent:
                 phone.writer.write(sent)
             if answered:
                 assert (await phone.answer()).status == 408
             assert await phone.closed()
-            assert r.gateway._workings.downstreams == set()
+            assert len(r.gateway._workings.downstreams) == 0
 
     run(story())
 
 
-def test_an_idle_connection_after_an_answer_is_closed(tmp_path, monkeypatch):
+def test_an_idle_connection_after_an_answer_is_closed(tmp_path):
     async def story():
-        async with rig(tmp_path) as r:
+        async with rig(tmp_path, limits=Limits(idle_seconds=0.1)) as r:
             phone = await r.phone()
-            monkeypatch.setattr(module, "_IDLE_SECONDS", 0.1)
             phone.writer.write(request())
             assert (await phone.answer()).status == 200
             assert await phone.closed()

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.support.gateway import PASSWORD, WRONG_PASSWORD, MailServer, Received, basic, http, run
+from tests.support.gateway import WRONG_PASSWORD, MailServer, Received, basic, http, run
 
 from gatepost.gateway import proofs as module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
@@ -34,12 +34,13 @@ async def asking_at(url, *authorizations, proofs=None):
     outbox = Outbox()
     outbox.open(asyncio.get_running_loop())
     upstream = Upstream(GatewayConfiguration("127.0.0.1", 0, upstream_address(url)), outbox)
-    proofs = Proofs() if proofs is None else proofs
+    proofs = Proofs(60.0) if proofs is None else proofs
     prober = Prober(upstream, proofs)
-    tasks = [prober.prove(authorization) for authorization in authorizations]
-    found = [proof.status for proof in await asyncio.gather(*tasks)]
-    await asyncio.sleep(0)
-    assert prober._asking == {}
+    told = [asyncio.get_running_loop().create_future() for _ in authorizations]
+    for authorization, future in zip(authorizations, told, strict=True):
+        assert prober.wonder(authorization, future.set_result, known=False)
+    found = [proof.status for proof in await asyncio.gather(*told)]
+    assert (len(prober), prober._asking) == (0, set())
     upstream.close()
     return found, proofs
 
@@ -62,8 +63,8 @@ def test_phones_that_ask_at_the_same_time_share_one_question():
         mail = MailServer()
         found, proofs = await asking(mail, ALICE, ALICE, ALICE)
         assert found == [200, 200, 200]
-        assert mail.commands == ["OPTIONS"]
-        assert proofs.remembers(ALICE)
+        assert [one.command for one in mail.received] == ["OPTIONS"]
+        assert proofs.find(ALICE)
 
     run(story())
 
@@ -74,7 +75,7 @@ def test_one_who_asks_later_asks_anew():
         await mail.start()
         await asking_at(mail.url, ALICE)
         await asking_at(mail.url, ALICE)
-        assert mail.commands == ["OPTIONS", "OPTIONS"]
+        assert [one.command for one in mail.received] == ["OPTIONS", "OPTIONS"]
         await mail.close()
 
     run(story())
@@ -85,7 +86,7 @@ def test_different_credentials_are_different_questions():
         mail = MailServer()
         found, proofs = await asking(mail, ALICE, WRONG)
         assert found == [200, 401]
-        assert (proofs.remembers(ALICE), proofs.remembers(WRONG)) == (True, False)
+        assert (proofs.find(ALICE) is not None, proofs.find(WRONG)) == (True, None)
         assert sorted(one.headers["authorization"] for one in mail.received) == sorted([ALICE.decode(), WRONG.decode()])
 
     run(story())
@@ -93,11 +94,11 @@ def test_different_credentials_are_different_questions():
 
 def test_a_401_forgets_what_was_accepted_before():
     async def story():
-        proofs = Proofs()
+        proofs = Proofs(60.0)
         proofs.remember(WRONG)
         found, _ = await asking(MailServer(), WRONG, proofs=proofs)
         assert found == [401]
-        assert not proofs.remembers(WRONG)
+        assert proofs.find(WRONG) is None
 
     run(story())
 
@@ -105,11 +106,11 @@ def test_a_401_forgets_what_was_accepted_before():
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
 def test_any_other_answer_proves_nothing_and_forgets_nothing(status):
     async def story():
-        proofs = Proofs()
+        proofs = Proofs(60.0)
         proofs.remember(ALICE)
         found, _ = await asking(answering_with(status), ALICE, WRONG, proofs=proofs)
         assert found == [status, status]
-        assert (proofs.remembers(ALICE), proofs.remembers(WRONG)) == (True, False)
+        assert (proofs.find(ALICE) is not None, proofs.find(WRONG)) == (True, None)
 
     run(story())
 
@@ -122,7 +123,7 @@ def test_a_mail_server_that_cannot_be_reached():
         await server.wait_closed()
         found, proofs = await asking_at(f"http://127.0.0.1:{port}", ALICE)
         assert found == [503]
-        assert not proofs.remembers(ALICE)
+        assert proofs.find(ALICE) is None
 
     run(story())
 
@@ -161,7 +162,7 @@ def test_a_mail_server_that_does_not_answer_in_time(monkeypatch):
         await mail.start()
         found, proofs = await asking_at(mail.url, ALICE, ALICE)
         assert found == [503, 503]
-        assert not proofs.remembers(ALICE)
+        assert proofs.find(ALICE) is None
         async with asyncio.timeout(5):
             while not mail.gave_up:
                 await asyncio.sleep(0.005)

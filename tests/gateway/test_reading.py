@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.gateway.reading import MOST_BODY, MOST_HEAD, Reading, StopReading
+from gatepost.gateway.limits import Limits
+from gatepost.gateway.reading import Reading, StopReading
+
+MOST_HEAD, MOST_BODY = Limits().head_bytes, Limits().body_bytes
 
 
 class Connection:
@@ -16,6 +19,8 @@ class Connection:
     def __init__(self):
         self.refused, self.begun, self.complete, self.told = [], [], 0, []
         self.method = b"POST"
+        self.limits = Limits()
+        self.vouched_for, self.stranger = 0, False
 
     def request_begins(self):
         pass
@@ -28,6 +33,10 @@ class Connection:
 
     def takes_body(self, data):
         return not self.begun
+
+    def vouch(self, reading):
+        self.vouched_for += 1
+        return not self.stranger
 
     def make_spool(self):
         return io.BytesIO()
@@ -112,7 +121,7 @@ def test_a_head_near_the_limit_with_a_large_body_behind_it_is_no_large_head():
 
 
 def test_the_phone_that_waits_to_be_told_is_told():
-    connection, reading = read(REQUEST.replace(b"X-Other: no", b"Expect: 100-continue"))
+    connection, reading = read(REQUEST.replace(b"X-Other: no", b"Authorization: Basic YTpi\r\nExpect: 100-continue"))
     assert connection.told == ["100"]
     assert not reading.plain
 

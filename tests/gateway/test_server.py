@@ -12,6 +12,7 @@ from tests.support.gateway import ALICE, MailServer, http, report, rig, run
 from gatepost.gateway import server as module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.exchange import Exchange
+from gatepost.gateway.limits import Limits
 from gatepost.gateway.server import Gateway
 from gatepost.model import DeviceFacts, Directory, Effect, enrolled_user_id
 from gatepost.operations import registrations, users
@@ -162,7 +163,7 @@ def test_hundreds_in_flight_are_looked_at_again_in_turns(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_AT_A_TIME", 100)
 
     async def story():
-        async with rig(tmp_path) as r:
+        async with rig(tmp_path, limits=Limits(requests_per_user=300, requests_per_device=300)) as r:
             phones = await parked(r, count=250)
             others = await parked(r, count=50, login="bob@example.com", device_id="Phone2")
             assert len(r.gateway._workings.connections) == 300
