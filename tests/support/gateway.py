@@ -203,6 +203,10 @@ class Rig:
             self.context, organization_id=self.organization_id, user_id=user_id, device_id=device_id, effect=effect
         )
 
+    def knows(self, login: str = ALICE, password: str = PASSWORD) -> None:
+        """The mail server accepted these lately, as far as the gateway remembers."""
+        self.gateway._workings.proofs.remember(basic(login, password).encode())
+
     async def settled(self) -> None:
         """Wait until the gateway has followed what the store holds."""
         wanted = feed.load(self.store).revision
