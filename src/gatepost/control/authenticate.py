@@ -42,7 +42,8 @@ CLOCK_SKEW = timedelta(minutes=15)
 _TOKEN = b"x-amz-security-token"
 _HASH = b"x-amz-content-sha256"
 _ONCE = frozenset({b"authorization", b"host", b"content-encoding"})  # and every x-amz-…
-_ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9_]{1,128}")
+# Capitals and digits, as AWS's and ours are, and no secret: the two are changed about now and then, and ids are logged.
+_ACCESS_KEY_ID = re.compile(r"[A-Z0-9]{1,32}")
 
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and "
