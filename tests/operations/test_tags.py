@@ -89,5 +89,5 @@ def test_tags_go_with_their_organization(context, organization_id):
     organizations.delete(context, organization_id=organization_id, delete_directory=True)
     with pytest.raises(OrganizationStateException):
         tag(context, organization_id, a="1")
-    tags.untag(context, resource_arn=arn(organization_id), tag_keys=["a"])
     assert listed(context, organization_id) == {}
+    tags.untag(context, resource_arn=arn(organization_id), tag_keys=["a"])
