@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -12,11 +13,13 @@ import botocore.session
 import httpx
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support import evidence
 from tests.support.cli import run as run_command
 
 from gatepost import serve
+from gatepost.model import keys
 from gatepost.operations import access_keys
 from gatepost.serve import CannotListen, Role, Server
 from gatepost.settings import Address, SettingsError, load, read_key_file
@@ -121,6 +124,30 @@ def test_whoever_was_answered_finds_the_gateway_going_by_the_change(folder, monk
             client.put_mobile_device_access_override(Effect=effect, **named)
             (ruleset,) = server._gateway.replica.rulesets.values()
             assert [override.effect for override in ruleset.overrides.values()] == [effect]
+        client.close()
+
+
+@pytest.mark.parametrize(("rate", "refused"), [("0.001", True), ("0", False)])
+def test_the_rate_of_requests_is_a_setting_and_a_key_has_its_role(folder, rate, refused):
+    limits = {"GATEPOST_CONTROL__REQUESTS_PER_SECOND": rate, "GATEPOST_CONTROL__BURST": "2"}
+    server = new_server(folder, Role.CONTROL, GATEPOST_GATEWAY__UPSTREAM="", **limits)
+    serving = Serving(server)
+    with serving:
+        key, secret = access_keys.create(server._context("test"), server._sealing_key, role=keys.Role.BRIDGE)
+        client = botocore.session.Session().create_client(
+            "workmail",
+            region_name="us-east-1",
+            endpoint_url=f"http://{server.control_address}",
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=secret,
+            config=Config(proxies={}, retries={"total_max_attempts": 1}),
+        )
+        assert len(client.list_organizations()["OrganizationSummaries"]) == 1
+        with pytest.raises(ClientError, match="AccessDeniedException"):
+            client.create_organization(Alias="acme")
+        expected = pytest.raises(ClientError, match="ThrottlingException") if refused else contextlib.nullcontext()
+        with expected:
+            client.list_organizations()
         client.close()
 
 

@@ -75,6 +75,42 @@ def test_bytes_are_an_object_or_our_own_error(body):
         assert isinstance(decode(body), dict)
 
 
+_TOKENS = st.sampled_from(
+    [
+        "{",
+        "}",
+        "[",
+        "]",
+        '"a"',
+        '"\\ud83d"',
+        '"\\ude00"',
+        ":",
+        ",",
+        "1",
+        "1e999",
+        "-0",
+        "NaN",
+        "true",
+        "null",
+        " ",
+        "\ufeff",
+        "\0",
+    ]
+)
+
+
+@given(st.lists(_TOKENS, max_size=16).map("".join), st.sampled_from(["utf-8", "utf-16", "utf-32"]))
+def test_text_that_looks_like_json_is_an_object_or_our_own_error(text, encoding):
+    with contextlib.suppress(AwsJsonError):
+        encode(decode(text.encode(encoding)))
+
+
+@given(st.text() | st.none(), st.text())
+def test_a_target_is_an_operation_or_none(target, prefix):
+    operation = operation_of(target, prefix)
+    assert operation is None or f"{prefix}.{operation}" == target
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
