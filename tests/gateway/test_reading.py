@@ -21,6 +21,7 @@ class Connection:
         self.method = b"POST"
         self.limits = Limits()
         self.vouched_for, self.stranger = 0, False
+        self.chunks = True
 
     def request_begins(self):
         pass
@@ -104,6 +105,10 @@ def test_a_long_body_begins_before_its_end_and_a_short_one_does_not():
         (b"GET / HTTP/1.1\r\nAuthorization: a\r\nAUTHORIZATION: b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MOST_BODY + 1), 413),
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
     ],
 )
 def test_limits(sent, status):
@@ -124,6 +129,27 @@ def test_the_phone_that_waits_to_be_told_is_told():
     connection, reading = read(REQUEST.replace(b"X-Other: no", b"Authorization: Basic YTpi\r\nExpect: 100-continue"))
     assert connection.told == ["100"]
     assert not reading.plain
+
+
+@pytest.mark.parametrize("host", [b"", b"gate.example.com", b"gate:8443", b"[::1]:443", b"192.0.2.1", b"gate_1"])
+def test_hosts(host):
+    connection, _ = read(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+    assert connection.head.headers[b"host"] == host
+
+
+def test_credentials_go_on_in_one_spelling():
+    connection, _ = read(b"GET / HTTP/1.1\r\nAuthorization:  basic   YTpi \r\n\r\n")
+    assert connection.head.headers[b"authorization"] == b"Basic YTpi"
+    assert connection.head.lines == [b"Authorization: Basic YTpi\r\n"]
+
+
+def test_there_are_no_chunks_in_http_1_0():
+    connection = Connection()
+    connection.chunks = False
+    parser = httptools.HttpRequestParser(Reading(connection))
+    with pytest.raises(httptools.HttpParserError):
+        parser.feed_data(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert connection.refused == [400]
 
 
 def test_several_forwarded_for_mean_one_list():

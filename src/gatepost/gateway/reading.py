@@ -6,6 +6,7 @@ gone when its exchange has begun, because a parked request should weigh little.
 
 from __future__ import annotations
 
+import re
 from typing import IO, TYPE_CHECKING
 
 from gatepost.gateway.forwarding import KNOWN_HEADERS, Head
@@ -20,6 +21,8 @@ _FROM_STRANGERS = 16_384  # bytes of a body that are kept for somebody whom the 
 _SINGLE = frozenset(  # two of one of these could mean one thing here and another at the mail server
     {b"authorization", b"host", b"content-type", b"user-agent", b"ms-asprotocolversion", b"x-ms-policykey"}
 )
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{1,5})?")  # it goes on, and into redirects
 
 
 class StopReading(Exception):  # noqa: N818 - no error: raised in a callback to stop the parser, the connection knows why
@@ -97,6 +100,8 @@ class Reading:
                 if key in _SINGLE:
                     self._refuse(400)
                 value = headers[key] + b", " + value
+            elif key == b"authorization":
+                value = basic_auth.canonical(value)
             headers[key] = value
         if line is not None:
             self.lines.append(b"%s%s\r\n" % (line, value))
@@ -106,9 +111,14 @@ class Reading:
         self.head_read = True
         self.method = self._downstream.head_read()
         headers = self.headers
+        host = headers.get(b"host")
+        if host and _HOST.fullmatch(host.strip()) is None:
+            self._refuse(400)
         encoding = headers.get(b"transfer-encoding")
         if encoding is not None:
             self.chunked = True
+            if not self._downstream.chunks:  # HTTP/1.0 has none: whoever passed it on may have seen another body
+                self._refuse(400)
             if encoding.strip().lower() != b"chunked":
                 self._refuse(501)
             # Its length is not known before it is here, so all of it is kept: not for somebody without credentials.
