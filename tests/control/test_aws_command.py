@@ -78,6 +78,26 @@ def test_users_and_aliases(aws, domain):
     assert aws("describe-user", "--user-id", user_id)["State"] == "DELETED"
 
 
+def test_groups_and_entities(aws, domain, alice):
+    group_id = aws("create-group", "--name", "sales team", "--no-hidden-from-global-address-list")["GroupId"]
+    aws("register-to-work-mail", "--entity-id", group_id, "--email", f"sales@{domain}")
+    aws("update-group", "--group-id", group_id, "--hidden-from-global-address-list")
+    described = aws("describe-group", "--group-id", f"sales@{domain}")
+    assert (described["Name"], described["State"]) == ("sales team", "ENABLED")
+    assert described["HiddenFromGlobalAddressList"] is True
+    assert [group["Id"] for group in aws("list-groups", "--filters", "NamePrefix=sales")["Groups"]] == [group_id]
+    aws("associate-member-to-group", "--group-id", group_id, "--member-id", "alice")
+    assert [member["Id"] for member in aws("list-group-members", "--group-id", group_id)["Members"]] == [alice]
+    groups = aws("list-groups-for-entity", "--entity-id", "alice", "--filters", "GroupNamePrefix=s")["Groups"]
+    assert groups == [{"GroupId": group_id, "GroupName": "sales team"}]
+    aws("disassociate-member-from-group", "--group-id", group_id, "--member-id", alice)
+    aws("update-primary-email-address", "--entity-id", "alice", "--email", f"alicia@{domain}")
+    assert aws("describe-entity", "--email", f"alice@{domain}") == {"EntityId": alice, "Name": "alice", "Type": "USER"}
+    aws("deregister-from-work-mail", "--entity-id", group_id)
+    aws("delete-group", "--group-id", group_id)
+    assert aws("describe-group", "--group-id", group_id)["State"] == "DELETED"
+
+
 def test_mobile_device_access_rules(aws):
     rule_id = aws(
         "create-mobile-device-access-rule",

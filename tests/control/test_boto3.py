@@ -125,6 +125,81 @@ def test_aliases(client, organization_id, domain, alice):
     assert client.list_aliases(**entity)["Aliases"] == []
 
 
+def test_groups(client, organization_id, domain, alice):
+    where = {"OrganizationId": organization_id}
+    group_id = client.create_group(**where, Name="Sales & Söhne", HiddenFromGlobalAddressList=True)["GroupId"]
+    described = client.describe_group(**where, GroupId=group_id)
+    del described["ResponseMetadata"]
+    assert described == {
+        "GroupId": group_id,
+        "Name": "Sales & Söhne",
+        "State": "DISABLED",
+        "HiddenFromGlobalAddressList": True,
+    }
+    client.register_to_work_mail(**where, EntityId=group_id, Email=f"sales@{domain}")
+    client.update_group(**where, GroupId=f"sales@{domain}", HiddenFromGlobalAddressList=False)
+    described = client.describe_group(**where, GroupId=f"SALES@{domain}")
+    assert recent(described["EnabledDate"])
+    assert (described["State"], described["HiddenFromGlobalAddressList"]) == ("ENABLED", False)
+    (listed,) = client.list_groups(**where, Filters={"NamePrefix": "sales"})["Groups"]
+    assert recent(listed.pop("EnabledDate"))
+    assert listed == {"Id": group_id, "Name": "Sales & Söhne", "Email": f"sales@{domain}", "State": "ENABLED"}
+    client.create_alias(**where, EntityId=group_id, Alias=f"team@{domain}")
+    assert client.list_aliases(**where, EntityId=group_id)["Aliases"] == [f"team@{domain}"]
+    client.deregister_from_work_mail(**where, EntityId=group_id)
+    assert recent(client.describe_group(**where, GroupId=group_id)["DisabledDate"])
+    client.delete_group(**where, GroupId=group_id)
+    assert client.describe_group(**where, GroupId=group_id)["State"] == "DELETED"
+    assert client.list_groups(**where, Filters={"State": "DELETED"})["Groups"][0]["Id"] == group_id
+    assert client.list_groups(**where, Filters={"State": "ENABLED"})["Groups"] == []
+
+
+def test_group_members(client, organization_id, domain, alice):
+    where = {"OrganizationId": organization_id}
+    everybody, board = (client.create_group(**where, Name=name)["GroupId"] for name in ("everybody", "board"))
+    client.associate_member_to_group(**where, GroupId="board", MemberId=f"alice@{domain}")
+    client.associate_member_to_group(**where, GroupId="everybody", MemberId="board")
+    (member,) = client.list_group_members(**where, GroupId=board)["Members"]
+    assert recent(member.pop("EnabledDate"))
+    assert member == {"Id": alice, "Name": "alice", "Type": "USER", "State": "ENABLED"}
+    assert client.list_group_members(**where, GroupId=everybody)["Members"] == [
+        {"Id": board, "Name": "board", "Type": "GROUP", "State": "DISABLED"}
+    ]
+    assert client.list_groups_for_entity(**where, EntityId="alice")["Groups"] == [
+        {"GroupId": board, "GroupName": "board"}
+    ]
+    filtered = client.list_groups_for_entity(**where, EntityId=board, Filters={"GroupNamePrefix": "every"})
+    assert filtered["Groups"] == [{"GroupId": everybody, "GroupName": "everybody"}]
+    with pytest.raises(client.exceptions.InvalidParameterException, match="member of itself"):
+        client.associate_member_to_group(**where, GroupId=board, MemberId=everybody)
+    client.disassociate_member_from_group(**where, GroupId=board, MemberId=alice)
+    assert client.list_group_members(**where, GroupId=board)["Members"] == []
+
+
+def test_entities(client, organization_id, domain, alice):
+    where = {"OrganizationId": organization_id}
+    client.update_primary_email_address(**where, EntityId=alice, Email=f"alicia@{domain}")
+    assert client.describe_user(**where, UserId="alice")["Email"] == f"alicia@{domain}"
+    assert client.list_aliases(**where, EntityId=alice)["Aliases"] == [f"alice@{domain}"]
+    group_id = client.create_group(**where, Name="everyone")["GroupId"]
+    client.register_to_work_mail(**where, EntityId="everyone", Email=f"all@{domain}")
+    found = [client.describe_entity(**where, Email=f"{name}@{domain}") for name in ("alice", "alicia", "ALL")]
+    for one in found:
+        del one["ResponseMetadata"]
+    user = {"EntityId": alice, "Name": "alice", "Type": "USER"}
+    assert found == [user, user, {"EntityId": group_id, "Name": "everyone", "Type": "GROUP"}]
+
+
+def test_an_override_does_not_name_a_group(client, organization_id, domain):
+    where = {"OrganizationId": organization_id}
+    group_id = client.create_group(**where, Name="everyone")["GroupId"]
+    client.register_to_work_mail(**where, EntityId=group_id, Email=f"all@{domain}")
+    for identity in (group_id, "everyone", f"all@{domain}"):
+        with pytest.raises(client.exceptions.EntityNotFoundException):
+            client.put_mobile_device_access_override(**where, UserId=identity, DeviceId="A1", Effect="ALLOW")
+    assert client.list_users(**where)["Users"] == []
+
+
 def test_mobile_device_access_rules(client, organization_id):
     where = {"OrganizationId": organization_id}
     lists = {
@@ -251,6 +326,7 @@ def test_access_control_rules(client, organization_id, alice):
 
 def test_deleting_what_is_not_there_is_a_success(client, organization_id, alice):
     where = {"OrganizationId": organization_id}
+    group_id = client.create_group(**where, Name="empty")["GroupId"]
     for _ in range(2):
         client.delete_mobile_device_access_rule(**where, MobileDeviceAccessRuleId="none")
         client.delete_mobile_device_access_override(**where, UserId=alice, DeviceId="none")
@@ -259,6 +335,8 @@ def test_deleting_what_is_not_there_is_a_success(client, organization_id, alice)
         client.deregister_mail_domain(**where, DomainName="none.example")
         client.delete_alias(**where, EntityId=alice, Alias="none@example.com")
         client.delete_user(**where, UserId="none")
+        client.delete_group(**where, GroupId="none")
+        client.disassociate_member_from_group(**where, GroupId=group_id, MemberId=alice)
 
 
 def test_a_client_token_makes_one_rule(client, organization_id):
@@ -319,6 +397,9 @@ def test_no_answer_has_a_member_that_the_model_does_not_know(server, client, org
     where = {"OrganizationId": organization_id}
     test_users(client, organization_id, client.describe_organization(**where)["DefaultMailDomain"])
     test_aliases(client, organization_id, client.describe_organization(**where)["DefaultMailDomain"], alice)
+    test_groups(client, organization_id, client.describe_organization(**where)["DefaultMailDomain"], alice)
+    test_group_members(client, organization_id, client.describe_organization(**where)["DefaultMailDomain"], alice)
+    test_entities(client, organization_id, client.describe_organization(**where)["DefaultMailDomain"], alice)
     test_mobile_device_access_rules(client, organization_id)
     test_mobile_device_access_overrides(client, organization_id, alice)
     test_impersonation_roles(client, organization_id, alice)

@@ -29,9 +29,20 @@ IMPOSSIBLE = {
 IMPOSSIBLE_HERE = {
     ("CreateOrganization", "LimitExceededException"): "the number of organizations is not limited",
     ("RegisterToWorkMail", "DirectoryUnavailableException"): "the directory is a part of the store",
+    ("UpdatePrimaryEmailAddress", "DirectoryUnavailableException"): "the directory is a part of the store",
+    ("ListGroups", "EntityNotFoundException"): "it names nobody who could be missing",
     ("UpdateImpersonationRole", "LimitExceededException"): "ten rules are a constraint: InvalidParameterException",
 }
-for _operation in ("CreateUser", "DescribeUser", "UpdateUser", "DeleteUser"):
+for _operation in (
+    "CreateUser",
+    "DescribeUser",
+    "UpdateUser",
+    "DeleteUser",
+    "CreateGroup",
+    "DeleteGroup",
+    "AssociateMemberToGroup",
+    "DisassociateMemberFromGroup",
+):
     IMPOSSIBLE_HERE[_operation, "DirectoryUnavailableException"] = "the directory is a part of the store"
 
 
@@ -47,6 +58,10 @@ class World:
     other: str
     disabled: str
     deleted: str
+    group: str
+    inner_group: str
+    disabled_group: str
+    deleted_group: str
     role: str
 
     @property
@@ -64,6 +79,12 @@ def world(server, client, organization_id, domain):
             client.register_to_work_mail(**where, EntityId=user_id, Email=email)
         return user_id
 
+    def group(name, email=None):
+        group_id = client.create_group(**where, Name=name)["GroupId"]
+        if email:
+            client.register_to_work_mail(**where, EntityId=group_id, Email=email)
+        return group_id
+
     made = World(
         client=client,
         store=server.store,
@@ -73,9 +94,15 @@ def world(server, client, organization_id, domain):
         other=user("other", f"other@{domain}"),
         disabled=user("disabled"),
         deleted=user("deleted"),
+        group=group("group", f"group@{domain}"),
+        inner_group=group("inner", f"inner@{domain}"),
+        disabled_group=group("disabled group"),
+        deleted_group=group("deleted group"),
         role=client.create_impersonation_role(**where, Name="role", Type="READ_ONLY", Rules=[])["ImpersonationRoleId"],
     )
     client.delete_user(**where, UserId=made.deleted)
+    client.delete_group(**where, GroupId=made.deleted_group)
+    client.associate_member_to_group(**where, GroupId=made.group, MemberId=made.inner_group)
     return made
 
 
@@ -105,6 +132,16 @@ def members(world, operation):
         "DescribeUser": user,
         "UpdateUser": user,
         "DeleteUser": {"UserId": world.disabled},
+        "CreateGroup": {"Name": "new"},
+        "DescribeGroup": {"GroupId": world.group},
+        "UpdateGroup": {"GroupId": world.group},
+        "DeleteGroup": {"GroupId": world.disabled_group},
+        "AssociateMemberToGroup": {"GroupId": world.group, "MemberId": world.enabled},
+        "DisassociateMemberFromGroup": {"GroupId": world.group, "MemberId": world.enabled},
+        "ListGroupMembers": {"GroupId": world.group},
+        "ListGroupsForEntity": {"EntityId": world.enabled},
+        "DescribeEntity": {"Email": f"group@{world.domain}"},
+        "UpdatePrimaryEmailAddress": {"EntityId": world.group, "Email": f"new@{world.domain}"},
         "RegisterToWorkMail": {"EntityId": world.disabled, "Email": f"disabled@{world.domain}"},
         "DeregisterFromWorkMail": {"EntityId": world.enabled},
         "CreateAlias": alias,
@@ -147,6 +184,29 @@ PROVOKED = {
     ("UpdateUser", "EntityNotFoundException"): lambda _: {"UserId": "nobody"},
     ("UpdateUser", "EntityStateException"): lambda world: {"UserId": world.deleted},
     ("DeleteUser", "EntityStateException"): lambda world: {"UserId": world.enabled},
+    ("CreateGroup", "NameAvailabilityException"): lambda _: {"Name": "Enabled"},
+    ("CreateGroup", "ReservedNameException"): lambda _: {"Name": UNKNOWN_USER},
+    ("DescribeGroup", "EntityNotFoundException"): lambda world: {"GroupId": world.enabled},
+    ("UpdateGroup", "EntityNotFoundException"): lambda world: {"GroupId": world.enabled},
+    ("UpdateGroup", "EntityStateException"): lambda world: {"GroupId": world.deleted_group},
+    ("DeleteGroup", "EntityStateException"): lambda world: {"GroupId": world.group},
+    ("AssociateMemberToGroup", "EntityNotFoundException"): lambda _: {"MemberId": "nobody"},
+    ("AssociateMemberToGroup", "EntityStateException"): lambda world: {"MemberId": world.deleted},
+    ("AssociateMemberToGroup", "InvalidParameterException"): lambda world: {
+        "GroupId": world.inner_group,
+        "MemberId": world.group,
+    },
+    ("DisassociateMemberFromGroup", "EntityNotFoundException"): lambda _: {"MemberId": "nobody"},
+    ("DisassociateMemberFromGroup", "EntityStateException"): lambda world: {"GroupId": world.deleted_group},
+    ("ListGroupMembers", "EntityNotFoundException"): lambda world: {"GroupId": world.enabled},
+    ("ListGroupMembers", "EntityStateException"): lambda world: {"GroupId": world.deleted_group},
+    ("ListGroupsForEntity", "EntityNotFoundException"): lambda _: {"EntityId": "nobody"},
+    ("ListGroupsForEntity", "EntityStateException"): lambda world: {"EntityId": world.deleted_group},
+    ("DescribeEntity", "EntityNotFoundException"): lambda world: {"Email": f"nobody@{world.domain}"},
+    ("UpdatePrimaryEmailAddress", "EmailAddressInUseException"): lambda world: {"Email": f"other@{world.domain}"},
+    ("UpdatePrimaryEmailAddress", "EntityNotFoundException"): lambda _: {"EntityId": "nobody"},
+    ("UpdatePrimaryEmailAddress", "EntityStateException"): lambda world: {"EntityId": world.disabled},
+    ("UpdatePrimaryEmailAddress", "MailDomainNotFoundException"): lambda _: {"Email": "a@elsewhere.example"},
     ("RegisterToWorkMail", "EmailAddressInUseException"): lambda world: {"Email": f"other@{world.domain}"},
     ("RegisterToWorkMail", "EntityNotFoundException"): lambda _: {"EntityId": "nobody"},
     ("RegisterToWorkMail", "EntityStateException"): lambda world: {"EntityId": world.deleted},
