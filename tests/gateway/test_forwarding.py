@@ -6,10 +6,10 @@ import pytest
 
 from gatepost.gateway import forwarding
 from gatepost.gateway.configuration import upstream_address
-from gatepost.gateway.forwarding import KNOWN_HEADERS, Forwarding, Head, WrongBody, content_type
-from gatepost.wire.eas.commands import COMMANDS, Body
+from gatepost.gateway.forwarding import KNOWN_HEADERS, Forwarding, Head, NotOffered, WrongBody, content_type
+from gatepost.wire.eas.commands import COMMANDS, VERSIONS, Body
 from gatepost.wire.eas.request import MalformedRequest, UnknownCommand, parse_query
-from gatepost.wire.wbxml import Element, encode
+from gatepost.wire.wbxml import Element, decode, encode
 
 WBXML = b"application/vnd.ms-sync.wbxml"
 MAIL = b"message/rfc822"
@@ -232,3 +232,70 @@ def test_and_nowhere_else(command, version):
 def test_a_message_that_is_called_a_document_is_neither():
     with pytest.raises(WrongBody):
         content_type(eas("SendMail", "12.1"), {b"content-type": WBXML}, b"From: a", empty=False)
+
+
+# -- what is not offered
+
+
+def prepared(command=b"FolderSync", version=b"14.1", **wanted):
+    query = QUERY.replace(b"FolderSync", command)
+    return Forwarding(SOGO, **wanted).prepare(query, version, None)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_version_that_is_not_wanted_is_refused_in_its_own_words(version):
+    for _ in range(2):
+        with pytest.raises(NotOffered) as caught:
+            prepared(version=version.encode(), protocol_versions=set(VERSIONS) - {version})
+        assert caught.value.eas.protocol_version == version
+        refusal = caught.value.refusal
+        if version in {"2.5", "12.0", "12.1"}:
+            assert (refusal.http_status, refusal.body) == (400, b"")
+        else:
+            assert decode(refusal.body).text_at("FolderHierarchy:Status") == "138"
+    assert prepared(version=version.encode(), protocol_versions=(version,)).eas.protocol_version == version
+    assert prepared(version=version.encode()).eas.protocol_version == version
+
+
+def test_the_version_in_a_base64_query_counts_whatever_the_header_says():
+    query = b"jQAJBBBOaW5lMzQyQkEzRjNFNkM2BAAAAAAHQW5kcm9pZAcBAA=="  # 14.1
+    with pytest.raises(NotOffered):
+        Forwarding(SOGO, ("16.1",)).prepare(query, b"16.1", None)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_is_not_wanted_is_refused_in_its_own_words(command):
+    for written in (command, command.lower()):
+        with pytest.raises(NotOffered) as caught:
+            prepared(written.encode(), refused_commands=("Find", command))
+        refusal = caught.value.refusal
+        if command == "GetAttachment":
+            assert (refusal.http_status, refusal.body) == (501, b"")
+        else:
+            assert refusal.http_status == 200
+            assert b"137" in refusal.body
+    with pytest.raises(NotOffered) as caught:
+        prepared(command.encode(), b"12.1", refused_commands=(command,))
+    assert (caught.value.refusal.http_status, caught.value.refusal.body) == (501, b"")
+    assert prepared(command.encode()).eas.command == command
+
+
+# -- for another server
+
+
+def test_a_request_for_another_server_says_the_same_under_its_name_and_path():
+    eas = prepared().eas
+    there = forwarding.start(upstream_address("https://mail2.example.com"), eas)
+    assert there == prepared().start.replace(b"/SOGo/", b"/").replace(b"127.0.0.1:20000", b"mail2.example.com")
+    assert forwarding.start(SOGO, eas) == prepared().start
+    assert forwarding.start(SOGO, None) == Forwarding(SOGO).options
+
+
+def test_what_was_sent_to_one_server_is_not_sent_to_another():
+    here = Head(b"POST", b"/x", {b"host": b"gate"}, [b"Accept: */*\r\n"], 3)
+    sent = forwarding.head(b"POST /a HTTP/1.1\r\nHost: a\r\n", here, None, b"")
+    there = here.elsewhere()
+    assert forwarding.head(b"POST /b HTTP/1.1\r\nHost: b\r\n", there, None, b"") == sent.replace(
+        b"POST /a HTTP/1.1\r\nHost: a", b"POST /b HTTP/1.1\r\nHost: b"
+    )
+    assert forwarding.head(b"POST /a HTTP/1.1\r\nHost: a\r\n", here, None, b"") is sent

@@ -10,6 +10,7 @@ from gatepost.gateway.configuration import GatewayConfiguration, upstream_addres
 from gatepost.gateway.credentials import Proofs
 from gatepost.gateway.outbox import Outbox
 from gatepost.gateway.proofs import Prober, Proof
+from gatepost.gateway.redirects import Redirects
 from gatepost.gateway.upstream import Upstream
 
 ALICE = basic().encode()
@@ -33,9 +34,10 @@ async def asking(mail, *authorizations, proofs=None):
 async def asking_at(url, *authorizations, proofs=None):
     outbox = Outbox()
     outbox.open(asyncio.get_running_loop())
-    upstream = Upstream(GatewayConfiguration("127.0.0.1", 0, upstream_address(url)), outbox)
+    configuration = GatewayConfiguration("127.0.0.1", 0, upstream_address(url))
+    upstream = Upstream(configuration, outbox)
     proofs = Proofs(60.0) if proofs is None else proofs
-    prober = Prober(upstream, proofs)
+    prober = Prober(Redirects(configuration, upstream, outbox), proofs)
     told = [asyncio.get_running_loop().create_future() for _ in authorizations]
     for authorization, future in zip(authorizations, told, strict=True):
         assert prober.wonder(authorization, future.set_result, known=False)

@@ -110,11 +110,15 @@ def http(status: int, body: bytes = b"", *headers: str) -> bytes:
 
 @dataclass
 class MailServer:
-    """Checks credentials, then answers 200 with `body`, or what `answering` does; that returns False to close."""
+    """Checks credentials, then answers 200 with `body`, or what `answering` does; that returns False to close.
+
+    `answers_options` has `answering` answer OPTIONS too.
+    """
 
     password: str = PASSWORD
     body: bytes = b"upstream"
     answering: Answering | None = None
+    answers_options: bool = False
     reads_bodies: bool = True
     received: list[Received] = field(default_factory=list)
     parked: int = 0
@@ -155,7 +159,7 @@ class MailServer:
                 self.received.append(request)
                 if sent.partition(":")[2] != self.password:
                     writer.write(http(401, b"", "WWW-Authenticate: Negotiate", 'WWW-Authenticate: Basic realm="mail"'))
-                elif self.answering is not None and request.command != "OPTIONS":
+                elif self.answering is not None and (self.answers_options or request.command != "OPTIONS"):
                     if not await self.answering(self, request, writer):
                         break
                 elif request.command == "OPTIONS":

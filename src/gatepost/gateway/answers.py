@@ -97,8 +97,3 @@ class Offer:
 
 _COMMANDS = b"ms-asprotocolcommands"
 _VERSIONS = "gateway.protocol_versions"
-
-
-def with_provision(headers: list[bytes]) -> list[bytes]:
-    """OPTIONS header lines, which `Offer` has seen to."""
-    return headers

@@ -16,7 +16,7 @@ import structlog
 
 from gatepost.engine import Reason
 from gatepost.gateway import forwarding, refusing
-from gatepost.gateway.answers import corrected, with_provision
+from gatepost.gateway.answers import corrected
 from gatepost.gateway.devices import NOTHING_REPORTED
 from gatepost.gateway.forwarding import Asked
 from gatepost.gateway.proving import Proving
@@ -89,7 +89,12 @@ class Exchange(Proving):
         """Who asks for what; False when that is answered already. Raises MalformedRequest."""
         head, workings = self._head, self._workings
         assert head is not None
-        asked = head.asked or self._ask(head)
+        try:
+            asked = head.asked or self._ask(head)
+        except forwarding.NotOffered as refused:
+            self._eas = refused.eas
+            self._say(refused.refusal)
+            return False
         if asked is None:
             return False
         self._sent(asked)
@@ -368,7 +373,7 @@ class Exchange(Proving):
         if 200 <= status < 300:
             self._accepted()
         if self._eas is None:
-            return with_provision(headers)
+            return headers
         if self._ruleset_moved():
             self.reconsider()
             if self._connection is None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gatepost.wire.eas.commands import COMMANDS, Body, at_least
+from gatepost.wire.eas.commands import COMMANDS, VERSIONS, Body, at_least
+from gatepost.wire.eas.refusal import Refusal, Status, refuse
 from gatepost.wire.eas.request import EasRequest, parse_query, render_headers, render_query
 from gatepost.wire.wbxml import ROOT_LENGTH, Element, WbxmlError, encode, root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from gatepost.gateway.configuration import UpstreamAddress
     from gatepost.gateway.credentials import Credentials
@@ -102,6 +103,10 @@ class Head:
         self.asked: Asked | None = None
         self.sent: tuple[bytes, bytes | None, bytes] | None = None
 
+    def elsewhere(self) -> Head:
+        """The same for another mail server: what was sent to this one is not what is sent there."""
+        return Head(self.method, self.target, self.headers, self.lines, self.length)
+
 
 class WrongBody(ValueError):  # noqa: N818 - named after what happened
     """A body that does not belong to the command: a server that executes the body would do something else."""
@@ -128,21 +133,55 @@ class Asked:
     credentials: Credentials | None = None
 
 
-class Forwarding:
-    """Heads for one mail server; equal queries are read once (they are, but for a few, always the same)."""
+class NotOffered(Exception):  # noqa: N818 - named after what happened
+    """A version or command that the administrator does not want; `refusal` says so in the phone's words."""
 
-    def __init__(self, address: UpstreamAddress) -> None:
+    def __init__(self, eas: EasRequest, refusal: Refusal) -> None:
+        super().__init__(f"{eas.command} at {eas.protocol_version}")
+        self.eas = eas
+        self.refusal = refusal
+
+
+class Forwarding:
+    """Heads for one mail server; equal queries are read once (they are, but for a few, always the same).
+
+    `protocol_versions` and `refused_commands` as in the settings.
+    """
+
+    def __init__(
+        self,
+        address: UpstreamAddress,
+        protocol_versions: Collection[str] = (),
+        refused_commands: Collection[str] = (),
+    ) -> None:
         self._address = address
+        self._versions = frozenset(protocol_versions or VERSIONS)
+        self._refused = frozenset(refused_commands)
         self.prepare: Callable[[bytes, bytes | None, bytes | None], Prepared] = lru_cache(maxsize=1024)(self._prepare)
-        self.options = b"OPTIONS %s HTTP/1.1\r\nHost: %s\r\n" % (address.path, address.authority)
+        self.options = start(address, None)
 
     def _prepare(self, query: bytes, protocol_version: bytes | None, policy_key: bytes | None) -> Prepared:
         eas = parse_query(query, protocol_version, policy_key)
-        lines = [
-            b"POST %s?%s HTTP/1.1\r\nHost: %s\r\n" % (self._address.path, render_query(eas), self._address.authority)
-        ]
-        lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in render_headers(eas)]
-        return Prepared(eas, b"".join(lines), eas.command in _REPEATABLE, eas.command in {"Ping", "Sync"})
+        status = (
+            Status.VERSION_NOT_SUPPORTED
+            if eas.protocol_version not in self._versions
+            else Status.COMMAND_NOT_SUPPORTED
+            if eas.command in self._refused
+            else None
+        )
+        if status is not None:
+            raise NotOffered(eas, refuse(eas.command, eas.protocol_version, status, ""))
+        return Prepared(eas, start(self._address, eas), eas.command in _REPEATABLE, eas.command in {"Ping", "Sync"})
+
+
+@lru_cache(maxsize=1024)
+def start(address: UpstreamAddress, eas: EasRequest | None) -> bytes:
+    """The beginning of a head for the mail server at `address`; None is OPTIONS."""
+    if eas is None:
+        return b"OPTIONS %s HTTP/1.1\r\nHost: %s\r\n" % (address.path, address.authority)
+    lines = [b"POST %s?%s HTTP/1.1\r\nHost: %s\r\n" % (address.path, render_query(eas), address.authority)]
+    lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in render_headers(eas)]
+    return b"".join(lines)
 
 
 def content_type(eas: EasRequest, headers: dict[bytes, bytes], body: bytes, *, empty: bool) -> bytes | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gatepost.gateway.credentials import Proofs
-    from gatepost.gateway.upstream import Upstream
+    from gatepost.gateway.redirects import Redirects
 
 _WAIT_SECONDS = 30.0  # a phone waits longer than this; a mail server that does not answer an OPTIONS in it is down
 _MOST_ASKING = 64  # at a time; at 20 ms for a login that is 3,000 logins a second, more than most mail servers manage
@@ -56,8 +56,8 @@ class Question:
 class Prober:
     """Asks, and remembers the answers in `proofs`."""
 
-    def __init__(self, upstream: Upstream, proofs: Proofs) -> None:
-        self._upstream = upstream
+    def __init__(self, redirects: Redirects, proofs: Proofs) -> None:
+        self._redirects = redirects
         self._proofs = proofs
         self._open: dict[bytes, Question] = {}
         self._known: deque[Question] = deque()
@@ -111,7 +111,7 @@ class Prober:
     async def _ask(self, authorization: bytes) -> Proof:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                reply: Reply = await self._upstream.ask(b"OPTIONS", (b"Authorization: " + authorization,))
+                reply: Reply = await self._redirects.ask(authorization)
         except (UpstreamError, TimeoutError, OSError):
             return Proof(503)
         if reply.status == 200:

@@ -1,4 +1,4 @@
-"""One request's way to the mail server and its answer's way back: connections, bodies, back-pressure, loss.
+"""One request's way to the mail server and its answer's way back: connections, bodies, back-pressure, loss, redirections.
 
 Knows nothing of users and rules; `Exchange` builds on it and is asked before an answer is passed on.
 """
@@ -13,12 +13,16 @@ import structlog
 
 from gatepost.gateway import forwarding
 from gatepost.gateway.answers import ASK_FOR_CREDENTIALS, Answer
+from gatepost.gateway.locations import redirects
+from gatepost.gateway.redirects import MOST_HOPS
+from gatepost.gateway.upstream import UpstreamError
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     from gatepost.gateway.downstream import Downstream
     from gatepost.gateway.forwarding import Head
+    from gatepost.gateway.upstream import Upstream
     from gatepost.gateway.upstream_connection import UpstreamConnection
     from gatepost.gateway.workings import Workings
     from gatepost.wire.eas.request import EasRequest
@@ -26,10 +30,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PIECE = 65_536
+_MOST_HELD = 1_048_576  # bytes of a spooled body that are held in memory, so that they can be sent again
 
 
 class Relay:
     """The part of a request's life that is the mail server's; a `Receiver` of its connection."""
+
+    _authorization: bytes  # who asks, as the phone said it
 
     __slots__ = (
         "_answer",
@@ -41,6 +48,8 @@ class Relay:
         "_eas",
         "_forwarded_for",
         "_head",
+        "_hops",
+        "_host",
         "_ip_address",
         "_long",
         "_over",
@@ -49,6 +58,7 @@ class Relay:
         "_spool",
         "_start",
         "_started",
+        "_upstream",
         "_workings",
     )
 
@@ -63,6 +73,9 @@ class Relay:
         self._started = time.monotonic()
         self._over = False
         self._retried = False
+        self._hops = 0
+        self._host: bytes | None = None  # when the head is not here any more
+        self._upstream: Upstream = workings.upstream
         self._blocked = False
         self._eas: EasRequest | None = None  # None for OPTIONS
         self._start = workings.forwarding.options
@@ -101,18 +114,28 @@ class Relay:
     # -- there
 
     def _forward(self) -> None:
+        if self._workings.redirects.known:  # nobody's mailbox is elsewhere, mostly
+            self._route(self._workings.redirects.of(self._authorization))
         limits = self._downstream.limits
         self._downstream.hold(limits.parked_seconds if self._long else limits.answer_seconds)
-        connection = self._workings.upstream.take(repeatable=self._repeatable)
+        connection = self._upstream.take(repeatable=self._repeatable)
         if connection is not None:
             self._send(connection)
             self._downstream.pause_reading(paused=False)  # it may have waited for its credentials to be proven
         else:
             self._connect()
 
+    def _route(self, upstream: Upstream) -> None:
+        """From now on this mail server is meant."""
+        if upstream is not self._upstream:
+            assert self._head is not None
+            self._upstream = upstream
+            self._start = forwarding.start(upstream.address, self._eas)
+            self._head = self._head.elsewhere()
+
     def _connect(self) -> None:
         self._downstream.pause_reading(paused=not self._downstream.complete)
-        self._workings.upstream.want(self)
+        self._upstream.want(self)
 
     @property
     def over(self) -> bool:
@@ -121,15 +144,25 @@ class Relay:
 
     def upstream_unreachable(self, error: str) -> None:
         """There is no connection to be had."""
-        if not self._over:
-            log.warning("upstream.unreachable", error=error)
-            self._cut()
-            self._unavailable()
+        if self._over:
+            return
+        log.warning("upstream.unreachable", error=error)
+        workings = self._workings
+        if self._upstream is not workings.upstream:
+            workings.redirects.forget(self._authorization)
+            if not self._hops:  # it was sent there by memory alone: the mailbox may be where it was before
+                self._hops = 1
+                self._route(workings.upstream)
+                if self._may_go_on():
+                    self._forward()
+                return
+        self._cut()
+        self._unavailable()
 
     def upstream_connected(self, connection: UpstreamConnection) -> None:
         """The connection that was wanted."""
         if self._over or self._connection is not None or not self._may_go_on():
-            self._workings.upstream.release(connection, keep=True)
+            connection.pool.release(connection, keep=True)
             return
         self._send(connection)
         self._downstream.pause_reading(paused=False)
@@ -138,10 +171,17 @@ class Relay:
         head = self._head
         assert head is not None
         self._connection = connection
+        if self._spool is not None and head.length <= _MOST_HELD:
+            self._body = self._spool.read()
+            self._drop_spool()
+        whole = self._downstream.complete and self._spool is None
         data = forwarding.head(self._start, head, self._body_type, self._forwarded_for) + self._body
-        if not (connection.reused and self._repeatable and self._downstream.complete):
-            self._lighten()  # not needed again
-        connection.send(self, data, whole=self._downstream.complete and self._spool is None)
+        # Again over another connection, or to another server, if this one turns out to be dead or wrong.
+        again = whole and ((connection.reused and self._repeatable) or self._workings.redirects.expected)
+        if not again:
+            self._host = head.headers.get(b"host")
+            self._lighten()
+        connection.send(self, data, whole=whole)
         self._pump()
 
     def _lighten(self) -> None:
@@ -176,10 +216,7 @@ class Relay:
 
     def upstream_head(self, status: int, headers: list[bytes], length: bytes | None) -> None:
         """The head of the answer: the last moment at which a denial can still be said instead."""
-        if 300 <= status < 400 or status == 451:
-            log.warning("upstream.redirects", status=status)  # a phone that followed would leave the gateway behind
-            self._cut()
-            self._reply(502)
+        if status >= 300 and self._is_elsewhere(status, headers):
             return
         answered = self._may_answer(status, headers)
         if answered is None:
@@ -187,6 +224,36 @@ class Relay:
         self._lighten()
         self._answer = Answer(self._downstream, status, answered, length)
         self._downstream.hold(self._downstream.limits.answer_seconds)
+
+    def _is_elsewhere(self, status: int, headers: list[bytes]) -> bool:
+        """Go where the mail server says that the mailbox is; False when it says nothing of the kind."""
+        elsewhere = self._workings.redirects
+        if not redirects(status):
+            if status == 401 and elsewhere.known:
+                elsewhere.forget(self._authorization)
+            return False
+        connection, self._connection = self._connection, None
+        assert connection is not None
+        connection.abort()
+        host = self._host if self._head is None else self._head.headers.get(b"host")
+        try:
+            upstream = elsewhere.follow(self._authorization, self._upstream, status, headers, host)
+        except UpstreamError:
+            self._break_off(502)
+            return True
+        self._hops += 1
+        if self._hops > MOST_HOPS:
+            log.warning("upstream.sent_on_too_often", command=self.command)
+            self._break_off(502)
+        elif self._head is None:  # not whole here any more: the phone has to ask again
+            self._cut()
+            self._reply(451, *elsewhere.here(host))
+        else:
+            self._retried = False
+            self._route(upstream)
+            if self._may_go_on():
+                self._forward()
+        return True
 
     def upstream_body(self, data: bytes) -> None:
         """A piece of the answer."""
@@ -246,6 +313,8 @@ class Relay:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
+            if not self._repeatable:  # it may have been carried out
+                self._lighten()
         self._untrack()
 
     def _break_off(self, status: int) -> None:

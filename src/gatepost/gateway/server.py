@@ -23,6 +23,7 @@ from gatepost.gateway.metrics import GatewayMetrics
 from gatepost.gateway.notices import Notices
 from gatepost.gateway.outbox import Outbox
 from gatepost.gateway.proofs import Prober
+from gatepost.gateway.redirects import Redirects
 from gatepost.gateway.replica import Replica
 from gatepost.gateway.upstream import Upstream
 from gatepost.gateway.workings import Clock, Workings
@@ -65,6 +66,7 @@ class Gateway:
         self._outbox = outbox = Outbox()
         limits, clock = configuration.limits, Clock()
         upstream = Upstream(configuration, outbox)
+        redirects = Redirects(configuration, upstream, outbox)
         proofs = Proofs(limits.failed_login_seconds)
         self._workings = Workings(
             configuration=configuration,
@@ -75,12 +77,15 @@ class Gateway:
             connections=Connections(limits.requests_per_user, limits.requests_per_device),
             outbox=outbox,
             upstream=upstream,
+            redirects=redirects,
             proofs=proofs,
-            prober=Prober(upstream, proofs),
+            prober=Prober(redirects, proofs),
             failed_logins=FailedLogins(limits.failed_logins, limits.failed_login_seconds, time.monotonic),
             notices=Notices(),
             clients=Clients(configuration.trusted_proxies),
-            forwarding=Forwarding(configuration.upstream),
+            forwarding=Forwarding(
+                configuration.upstream, configuration.protocol_versions, configuration.refused_commands
+            ),
             heads=Heads(time.monotonic()),
             metrics=self.metrics,
             clock=clock,
@@ -131,7 +136,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._write_devices()
-        self._workings.upstream.close()
+        self._workings.redirects.close()
         await asyncio.get_running_loop().run_in_executor(None, self.replica.stop)
 
     # -- the rules moved
@@ -191,7 +196,7 @@ class Gateway:
                 for downstream in self._workings.downstreams:
                     if downstream.deadline < clock.now:
                         downstream.expire()
-                self._workings.upstream.sweep()
+                self._workings.redirects.sweep()
                 self._workings.heads.sweep(clock.now)
                 self._workings.notices.sweep()
                 decider.look()
@@ -241,6 +246,13 @@ class Gateway:
             ),
             "gatepost_requests_in_flight": ("Requests at the mail server.", lambda: len(workings.connections)),
             "gatepost_connections": ("Open connections from phones.", lambda: len(workings.downstreams)),
-            "gatepost_upstream_connections": ("Open connections to the mail server.", lambda: len(workings.upstream)),
+            "gatepost_upstream_connections": (
+                "Open connections to mail servers.",
+                lambda: workings.redirects.connections,
+            ),
+            "gatepost_redirected_logins": (
+                "Credentials whose mailbox is on another mail server than the configured one.",
+                lambda: len(workings.redirects.known),
+            ),
             "gatepost_devices": ("Devices this gateway knows.", lambda: len(self.devices)),
         }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gatepost.gateway.notices import Notices
     from gatepost.gateway.outbox import Outbox
     from gatepost.gateway.proofs import Prober
+    from gatepost.gateway.redirects import Redirects
     from gatepost.gateway.replica import Replica
     from gatepost.gateway.upstream import Upstream
 
@@ -52,6 +53,7 @@ class Workings:
     connections: Connections
     outbox: Outbox
     upstream: Upstream
+    redirects: Redirects
     proofs: Proofs
     prober: Prober
     failed_logins: FailedLogins
