@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from tests.support import evidence
+from tests.support import verdict
 from tests.support.postgresql import Cluster, cluster
 
 from gatepost.store import migrate
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Whatever the product leaves behind in this run is searched for the run's secrets."""
-    evidence.install(config)
+    verdict.install(config)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def logs_as_they_were() -> Iterator[None]:
     """A test that configures the logs, as every command does, does so for itself alone."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    evidence.plain_logs()
+    verdict.plain_logs()
     yield
     structlog.reset_defaults()
     root.handlers[:] = handlers

@@ -180,7 +180,7 @@ def context(tmp_path):
 
 def test_a_run_of_several_processes_fails_where_a_secret_was_left_behind(tmp_path):
     (tmp_path / "conftest.py").write_text(
-        "from tests.support import evidence\n\ndef pytest_configure(config):\n    evidence.install(config)\n"
+        "from tests.support import verdict\n\ndef pytest_configure(config):\n    verdict.install(config)\n"
     )
     parts = [dedent(text).replace("def test(", f"def test_{number}(") for number, text in enumerate(PLANTED.values())]
     clean = (

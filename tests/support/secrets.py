@@ -1,10 +1,10 @@
 """Every secret of a test run, and the search for them in whatever the product left behind.
 
-A secret is registered by whoever makes it: a mailbox's password (`password`), an access key's secret and the sealing
-key (`tests.support.evidence` sees each one made, in this process and in the output of `gatepost init`). What the product
-wrote, said or stored is evidence: recorded as text, or searched in its file just before that is removed. A secret is found
-in any form in which programs spill one: as it is, quoted for a URL, as hex, as base64 by itself or in the middle of something
-longer (`login:password`), whole or cut off: twelve characters in a row are enough.
+A secret is registered by whoever makes it: a mailbox's password (`password`), an access key's secret and the sealing key
+(`tests.support.verdict` sees those that are made in this process, `tests.support.evidence` those that a command prints).
+What the product wrote, said or stored is evidence: recorded as text, or searched in its file just before that is removed.
+A secret is found in any form in which programs spill one: as it is, quoted for a URL, as hex, as base64 by itself or in the
+middle of something longer (`login:password`), whole or cut off: twelve characters in a row are enough.
 
 Passwords are random-looking, at least twelve characters, so that nothing is found that is none and nothing is overlooked
 because it looks like a word. They are the same in every process of a run: tests are named after their parameters.
