@@ -80,6 +80,15 @@ def test_requests_are_counted_and_timed():
     assert samples["gatepost_request_seconds_sum", "kind=answered"] == pytest.approx(0.304)
 
 
+def test_what_was_not_believed_is_counted():
+    metrics = GatewayMetrics()
+    metrics.forwarding_headers_ignored["X-Forwarded-For"] = 3
+    metrics.proxy_headers_refused = 2
+    _, samples = scraped(metrics)
+    assert samples["gatepost_forwarding_headers_ignored_total", "header=X-Forwarded-For"] == 3
+    assert samples["gatepost_proxy_headers_refused_total",] == 2
+
+
 def test_a_histogram_counts_each_once_and_ends_at_infinity():
     histogram = Histogram()
     for seconds in (0.0, 0.001, 0.0011, 10.0, 31.0):

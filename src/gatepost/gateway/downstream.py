@@ -16,12 +16,14 @@ from typing import IO, TYPE_CHECKING
 import httptools
 
 from gatepost.gateway.answers import ASK_FOR_CREDENTIALS
+from gatepost.gateway.discovery import Discovery, asks
 from gatepost.gateway.exchange import Exchange
 from gatepost.gateway.reading import LOOK_AT, Reading, StopReading
 from gatepost.gateway.vouching import Vouching
 
 if TYPE_CHECKING:
     from gatepost.gateway.forwarding import Head
+    from gatepost.gateway.proving import Proving
     from gatepost.gateway.workings import Workings
 
 _LINGER_SECONDS = 30.0  # what comes after an early answer is thrown away for so long, that the phone gets to read it
@@ -67,7 +69,7 @@ class Downstream(asyncio.Protocol):
         self.closing = False
         self.complete = False
         self.deadline = 0.0
-        self._exchange: Exchange | None = None
+        self._exchange: Proving | None = None
         self._parser: httptools.HttpRequestParser | None = None
         self._reading: Reading | None = None
         self._paused = False
@@ -247,7 +249,8 @@ class Downstream(asyncio.Protocol):
         body = reading.body
         first = body[0] if len(body) == 1 else b"".join(body)
         head = reading.head()
-        self._exchange = exchange = Exchange(self._workings, self, head, first, reading.spool)
+        kind = Discovery if self._workings.configuration.autodiscover and asks(head.target) else Exchange
+        self._exchange = exchange = kind(self._workings, self, head, first, reading.spool)
         reading.body, reading.spool = [], None
         exchange.start()
         if head.asked is not None and reading.plain and self.keeps_alive and self._version_1_1 and self.complete:
@@ -351,7 +354,7 @@ class Downstream(asyncio.Protocol):
         else:
             self.abort()
 
-    def _dawdles(self, exchange: Exchange) -> bool:
+    def _dawdles(self, exchange: Proving) -> bool:
         """It is the phone that everybody waits for: for the rest of its body."""
         return not (self.complete or self._paused or exchange.answering)
 

@@ -99,7 +99,7 @@ class Exchange(Proving):
             return False
         self._sent(asked)
         self._ip_address, self._forwarded_for = workings.clients.client(
-            self._downstream.peer, head.headers.get(b"x-forwarded-for")
+            self._downstream.peer, head.headers.get(b"x-forwarded-for"), head.headers.get(b"forwarded")
         )
         self.identity = identity = workings.identifier.identify(asked.login)
         prepared = asked.prepared
@@ -249,11 +249,6 @@ class Exchange(Proving):
             device_id=eas.device_id,
         )
         self._say(refusing.one_device_too_many(eas))
-
-    @property
-    def answering(self) -> bool:
-        """True once an answer of the mail server is on its way to the phone."""
-        return self._answer is not None
 
     @property
     def device_id(self) -> str:

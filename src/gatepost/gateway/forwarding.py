@@ -39,6 +39,7 @@ _READ = (
     b"Transfer-Encoding",
     b"Expect",
     b"X-Forwarded-For",
+    b"Forwarded",
     b"MS-ASProtocolVersion",
     b"X-MS-PolicyKey",
 )

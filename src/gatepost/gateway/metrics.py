@@ -51,6 +51,8 @@ class GatewayMetrics(Collector):
         self.requests: dict[tuple[str, int], int] = {}
         self.seconds: dict[str, Histogram] = {"answered": Histogram(), "parked": Histogram(), "refused": Histogram()}
         self.ended = 0
+        self.forwarding_headers_ignored: dict[str, int] = {}
+        self.proxy_headers_refused = 0
         self.logins: dict[str, int] = {}
         self.limits: dict[str, int] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
@@ -105,12 +107,25 @@ class GatewayMetrics(Collector):
         )
         for name, count in list(self.limits.items()):
             limits.add_metric((name,), count)
+        ignored = CounterMetricFamily(
+            "gatepost_forwarding_headers_ignored",
+            "Requests and connections on which somebody who is no trusted proxy said where he comes from, by header.",
+            labels=("header",),
+        )
+        for header, count in list(self.forwarding_headers_ignored.items()):
+            ignored.add_metric((header,), count)
         yield from (
             decisions,
             requests,
             seconds,
             logins,
             limits,
+            ignored,
+            CounterMetricFamily(
+                "gatepost_proxy_headers_refused",
+                "Connections of trusted proxies that were closed for want of a PROXY header.",
+                value=self.proxy_headers_refused,
+            ),
             CounterMetricFamily("gatepost_requests_ended", "Requests in flight that a denial ended.", value=self.ended),
         )
         for name, (text, value) in self.gauges.items():

@@ -93,6 +93,11 @@ class Relay:
         return self._long and self._answer is None and not self._over
 
     @property
+    def answering(self) -> bool:
+        """True once an answer of the mail server is on its way to the phone."""
+        return self._answer is not None
+
+    @property
     def command(self) -> str:
         """The command's name; OPTIONS has none and is called so."""
         return "OPTIONS" if self._eas is None else self._eas.command

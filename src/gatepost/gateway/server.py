@@ -22,6 +22,7 @@ from gatepost.gateway.identify import Identifier
 from gatepost.gateway.metrics import GatewayMetrics
 from gatepost.gateway.notices import Notices
 from gatepost.gateway.outbox import Outbox
+from gatepost.gateway.preamble import Preamble
 from gatepost.gateway.proofs import Prober
 from gatepost.gateway.redirects import Redirects
 from gatepost.gateway.replica import Replica
@@ -82,7 +83,7 @@ class Gateway:
             prober=Prober(redirects, proofs),
             failed_logins=FailedLogins(limits.failed_logins, limits.failed_login_seconds, time.monotonic),
             notices=Notices(),
-            clients=Clients(configuration.trusted_proxies),
+            clients=Clients(configuration.trusted_proxies, self.metrics.forwarding_headers_ignored),
             forwarding=Forwarding(
                 configuration.upstream, configuration.protocol_versions, configuration.refused_commands
             ),
@@ -110,8 +111,9 @@ class Gateway:
         """Listen."""
         loop = asyncio.get_running_loop()
         self._outbox.open(loop)
+        made = Preamble if self._configuration.proxy_protocol else Downstream
         self._server = await loop.create_server(
-            lambda: Downstream(self._workings), self._configuration.host, self._configuration.port, backlog=_BACKLOG
+            lambda: made(self._workings), self._configuration.host, self._configuration.port, backlog=_BACKLOG
         )
         self.replica.start(loop)
         self._tasks = [loop.create_task(self._sweep()), loop.create_task(self._flush())]
