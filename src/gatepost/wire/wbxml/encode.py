@@ -19,30 +19,36 @@ def encode(element: Element) -> bytes:
     `decode(encode(element)) == element`, hexadecimal names of unknown tokens included.
     """
     out = bytearray(HEADER)
-    _write(element, 0, out)
+    page = 0
+    # Not by recursion: an element may be nested deeper than our stack. What ends an iterator is the END of an element.
+    waiting = [iter((element,))]
+    while waiting:
+        following = next(waiting[-1], None)
+        if following is None:
+            waiting.pop()
+            if waiting:
+                out.append(END)
+            continue
+        wanted, token = _token(following.name)
+        if wanted != page:
+            out += bytes((SWITCH_PAGE, wanted))
+            page = wanted
+        if not following.children and following.text is None and following.opaque is None:
+            out.append(token)
+            continue
+        out.append(token | _CONTENT)
+        _write_value(following, out)
+        waiting.append(iter(following.children))
     return bytes(out)
 
 
-def _write(element: Element, page: int, out: bytearray) -> int:
-    """Append `element` to `out`, in which code page `page` holds; the page that holds after it."""
-    wanted, token = _token(element.name)
-    if wanted != page:
-        out += bytes((SWITCH_PAGE, wanted))
-    page = wanted
-    if not element.children and element.text is None and element.opaque is None:
-        out.append(token)
-        return page
-    out.append(token | _CONTENT)
+def _write_value(element: Element, out: bytearray) -> None:
     if element.text is not None:
         out += _string(element)
     elif element.opaque is not None:
         out.append(OPAQUE)
         out += _length(len(element.opaque))
         out += element.opaque
-    for child in element.children:
-        page = _write(child, page, out)
-    out.append(END)
-    return page
 
 
 def _token(name: str) -> tuple[int, int]:
