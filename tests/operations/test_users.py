@@ -274,12 +274,22 @@ class TestEnroll:
             context, organization_id=organization_id, entity_id=carol.user_id, email="carla@example.com"
         )
         aliases.delete(context, organization_id=organization_id, entity_id=carol.user_id, alias="carol@example.com")
-        users.update(context, organization_id=organization_id, user_id=carol.user_id, display_name="Carla")
         entities.update_primary_email_address(
             context, organization_id=organization_id, entity_id=sales, email="carol@example.com"
         )
         with pytest.raises(EntityNotFoundException):
             users.enroll(context, organization_id, "carol@example.com")
+
+    def test_the_address_from_which_an_id_follows_means_its_user_until_somebody_gets_it(
+        self, context, organization_id, alice
+    ):
+        carol = users.enroll(context, organization_id, "carol@example.com").user_id
+        where = {"organization_id": organization_id, "entity_id": carol}
+        entities.update_primary_email_address(context, **where, email="carla@example.com")
+        aliases.delete(context, **where, alias="carol@example.com")
+        assert users.enroll(context, organization_id, "carol@example.com").user_id == carol
+        aliases.create(context, organization_id=organization_id, entity_id=alice, alias="carol@example.com")
+        assert users.enroll(context, organization_id, "carol@example.com").user_id == alice
 
     def test_the_name_of_a_group_is_left_to_it(self, context, organization_id, sales):
         entities.update_primary_email_address(
