@@ -45,7 +45,7 @@ def test_an_allowed_phone_is_forwarded_with_a_generated_request(tmp_path):
             assert "keep-alive" not in answer.headers
             got = r.mail.received[-1]
             assert got.line == (
-                "POST /Microsoft-Server-ActiveSync?Cmd=FolderSync&User=alice&DeviceId=Phone1&DeviceType=iPhone HTTP/1.1"
+                "POST /Microsoft-Server-ActiveSync?Cmd=FolderSync&User=alice%40example.com&DeviceId=Phone1&DeviceType=iPhone HTTP/1.1"
             )
             assert got.body == FOLDER_SYNC
             assert got.headers["host"] == r.mail.url.removeprefix("http://")

@@ -103,7 +103,7 @@ def test_a_head_says_a_length_of_zero_too_and_nothing_that_is_not_known():
 
 def test_a_request_is_made_anew_for_the_mail_servers_path():
     prepared = Forwarding(SOGO).prepare(
-        b"devicetype=iPhone&x=y&DEVICEID=Phone1&cmd=foldersync&User=alice", b"14.1", None
+        b"devicetype=iPhone&x=y&DEVICEID=Phone1&cmd=foldersync&User=alice", b"14.1", None, "alice"
     )
     assert prepared.start == (
         b"POST /SOGo/Microsoft-Server-ActiveSync?" + QUERY + b" HTTP/1.1\r\n"
@@ -113,13 +113,13 @@ def test_a_request_is_made_anew_for_the_mail_servers_path():
 
 
 def test_a_policy_key_goes_on():
-    prepared = Forwarding(SOGO).prepare(QUERY, b"14.1", b"0123")
+    prepared = Forwarding(SOGO).prepare(QUERY, b"14.1", b"0123", "alice")
     assert prepared.start.endswith(b"MS-ASProtocolVersion: 14.1\r\nX-MS-PolicyKey: 123\r\n")
 
 
 def test_a_base64_query_stays_one_and_its_headers_say_the_same():
     query = base64.b64encode(bytes([141, 18, 9, 4, 6, *b"Phone1", 4, 7, 0, 0, 0, 6, *b"iPhone"]))
-    prepared = Forwarding(SOGO).prepare(query, b"2.5", b"99")
+    prepared = Forwarding(SOGO).prepare(query, b"2.5", b"99", "alice")
     assert prepared.start == (
         b"POST /SOGo/Microsoft-Server-ActiveSync?" + query + b" HTTP/1.1\r\n"
         b"Host: 127.0.0.1:20000\r\nMS-ASProtocolVersion: 14.1\r\nX-MS-PolicyKey: 7\r\n"
@@ -135,9 +135,16 @@ def test_options_have_no_query():
 
 def test_the_same_query_is_read_once():
     there = Forwarding(SOGO)
-    assert there.prepare(QUERY, b"14.1", None) is there.prepare(bytes(bytearray(QUERY)), b"14.1", None)
-    assert there.prepare(QUERY, b"14.0", None).eas.protocol_version == "14.0"
-    assert there.prepare(QUERY, b"14.1", b"1").eas.policy_key == 1
+    one = there.prepare(QUERY, b"14.1", None, "alice")
+    assert one is there.prepare(bytes(bytearray(QUERY)), b"14.1", None, "alice")
+    assert there.prepare(QUERY, b"14.0", None, "alice").eas.protocol_version == "14.0"
+    assert there.prepare(QUERY, b"14.1", b"1", "alice").eas.policy_key == 1
+
+
+def test_the_query_claims_no_other_user_than_the_one_who_logs_in():
+    there = Forwarding(SOGO)
+    assert b"&User=alice&" in there.prepare(QUERY, b"14.1", None, "alice").start
+    assert b"&User=bob%40example.com&" in there.prepare(QUERY, b"14.1", None, "bob@example.com").start
 
 
 @pytest.mark.parametrize(
@@ -148,7 +155,7 @@ def test_what_cannot_be_read_is_not_prepared(query, error):
     there = Forwarding(SOGO)
     for _ in range(2):
         with pytest.raises(error):
-            there.prepare(query, b"14.1", None)
+            there.prepare(query, b"14.1", None, "alice")
 
 
 CARRIES_CHANGES = {
@@ -169,7 +176,7 @@ CARRIES_CHANGES = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_changes_something_is_never_repeated_and_what_may_wait_is_known(command):
-    prepared = Forwarding(SOGO).prepare(QUERY.replace(b"FolderSync", command.encode()), b"14.1", None)
+    prepared = Forwarding(SOGO).prepare(QUERY.replace(b"FolderSync", command.encode()), b"14.1", None, "alice")
     assert prepared.repeatable is (command not in CARRIES_CHANGES)
     assert prepared.long is (command in {"Ping", "Sync"})
 

@@ -132,7 +132,7 @@ class Downstream(asyncio.Protocol):
         if self.complete:
             self._parser = self._reading = None
             if self._plain is not None:
-                self._remember(data, self._plain)
+                self._remember(data if reading.received == len(data) else b"", self._plain)
 
     def _recognised(self, data: bytes) -> bool:
         """A whole request whose head came before, in these bytes and nothing else."""
@@ -147,9 +147,10 @@ class Downstream(asyncio.Protocol):
         return True
 
     def _remember(self, data: bytes, head: Head) -> None:
+        """`data` are all the bytes of the request, if they came at once: some of them may mean something else alone."""
         self._plain = None
         end = data.find(b"\r\n\r\n") + 4
-        if len(data) - end == head.length:
+        if data and len(data) - end == head.length:
             self._workings.heads.offer(data[:end], head)
 
     def pause_writing(self) -> None:
@@ -180,7 +181,11 @@ class Downstream(asyncio.Protocol):
         parser = self._parser
         assert parser is not None
         self._keep_alive = parser.should_keep_alive() and not self._draining
-        self._version_1_1 = parser.get_http_version() == "1.1"
+        version = parser.get_http_version()
+        self._version_1_1 = version == "1.1"
+        if version not in {"1.1", "1.0"}:
+            self.refuse(505)
+            raise StopReading
         if parser.should_upgrade():  # h2c and CONNECT would carry what is not looked at
             self.refuse(400)
             raise StopReading

@@ -132,7 +132,7 @@ class Exchange(Proving):
             self._reply(405, (b"Allow", b"OPTIONS, POST"))
             return None
         prepared = self._workings.forwarding.prepare(
-            query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey")
+            query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey"), login
         )
         agent = headers.get(b"user-agent")
         user_agent = None if agent is None else agent.decode("latin-1").strip() or None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatepost.wire.eas.commands import COMMANDS, VERSIONS, Body, at_least
 from gatepost.wire.eas.refusal import Refusal, Status, refuse
-from gatepost.wire.eas.request import EasRequest, parse_query, render_headers, render_query
+from gatepost.wire.eas.request import EasRequest, claiming, parse_query, render_headers, render_query
 from gatepost.wire.wbxml import ROOT_LENGTH, Element, WbxmlError, encode, root
 
 if TYPE_CHECKING:
@@ -158,11 +158,15 @@ class Forwarding:
         self._address = address
         self._versions = frozenset(protocol_versions or VERSIONS)
         self._refused = frozenset(refused_commands)
-        self.prepare: Callable[[bytes, bytes | None, bytes | None], Prepared] = lru_cache(maxsize=1024)(self._prepare)
+        self.prepare: Callable[[bytes, bytes | None, bytes | None, str], Prepared] = lru_cache(maxsize=1024)(
+            self._prepare
+        )
         self.options = start(address, None)
 
-    def _prepare(self, query: bytes, protocol_version: bytes | None, policy_key: bytes | None) -> Prepared:
-        eas = parse_query(query, protocol_version, policy_key)
+    def _prepare(
+        self, query: bytes, protocol_version: bytes | None, policy_key: bytes | None, login: str
+    ) -> Prepared:
+        eas = claiming(parse_query(query, protocol_version, policy_key), login)
         status = (
             Status.VERSION_NOT_SUPPORTED
             if eas.protocol_version not in self._versions
@@ -220,7 +224,7 @@ def head(start: bytes, head: Head, body_type: bytes | None, forwarded_for: bytes
         start,
         b"".join(head.lines),
         forwarded_for,
-        b"" if host is None else b"X-Forwarded-Host: %s\r\n" % host,
+        b"" if not host else b"X-Forwarded-Host: %s\r\n" % host,
         b"" if body_type is None else b"Content-Type: %s\r\n" % body_type,
         head.length,
     )
