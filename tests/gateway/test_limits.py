@@ -1,8 +1,12 @@
+import asyncio
+import contextlib
 import dataclasses
 
 import pytest
+from tests.support.gateway import MailServer, report, rig, run
 
 from gatepost.gateway.limits import Limits
+from gatepost.wire.wbxml import Element, encode
 
 
 def test_limits_do_not_change_while_the_gateway_runs():
@@ -12,3 +16,153 @@ def test_limits_do_not_change_while_the_gateway_runs():
 
 def test_every_limit_is_above_zero():
     assert all(value > 0 for value in dataclasses.astuple(Limits()))
+
+
+def test_more_devices_than_a_user_may_have_are_refused_and_the_known_ones_stay(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(devices_per_user=2)) as r:
+            phone = await r.phone()
+            for device_id in ("ONE", "TWO"):
+                assert (await phone.post("FolderSync", device_id=device_id)).body == b"upstream"
+            third = await phone.post("FolderSync", device_id="THREE")
+            assert b"177" in third.body
+            assert third.headers["x-ms-asthrottle"] == "MaximumDevicesReached"
+            assert (await phone.post("FolderSync", device_id="THREE", version="12.1")).status == 403
+            assert (await phone.post("Provision", report("iPhone", "iOS 18"), device_id="THREE")).status == 200
+            assert (await phone.post("FolderSync", device_id="ONE")).body == b"upstream"
+            assert (await phone.post("FolderSync", device_id="ONE", login="bob@example.com")).body == b"upstream"
+            assert len(r.gateway.devices) == 3
+            r.override("ALLOW", device_id="THREE")  # a person says that this one may
+            await r.settled()
+            assert (await phone.post("FolderSync", device_id="THREE")).body == b"upstream"
+            assert len(r.gateway.devices) == 4
+
+    run(story())
+
+
+def test_a_denied_user_cannot_bring_up_devices_without_end(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(devices_per_user=2)) as r:
+            r.deny_by_default()
+            await r.settled()
+            phone = await r.phone()
+            answers = [await phone.post("FolderSync", device_id=f"PHONE{number}") for number in range(5)]
+            assert [b"129" in answer.body for answer in answers] == [True, True, False, False, False]
+            assert [b"177" in answer.body for answer in answers] == [False, False, True, True, True]
+            assert len(r.gateway.devices) == 2
+
+    run(story())
+
+
+def test_requests_that_a_phone_left_behind_make_room_for_its_next(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(requests_per_device=2)) as r:
+            phones = [await r.phone() for _ in range(4)]
+            for number, phone in enumerate(phones):
+                phone.send("Ping")
+                await r.until(lambda number=number: r.mail.parked == min(number + 1, 2))
+            for phone in phones[:2]:
+                assert (await phone.answer()).body == bytes.fromhex("03016a00000d45470331000101")
+            assert len(r.gateway._workings.connections) == 2
+
+    run(story())
+
+
+def test_requests_of_all_devices_of_a_user_are_counted_and_what_cannot_end_is_not_added_to(tmp_path):
+    async def never(mail, request, writer):
+        mail.parked += 1
+        await asyncio.sleep(10)
+        return False
+
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=never), limits=Limits(requests_per_user=2)) as r:
+            for number in range(2):
+                (await r.phone()).send("FolderSync", device_id=f"PHONE{number}")
+                await r.until(lambda number=number: r.mail.parked == number + 1)
+            third, bobs = await r.phone(), await r.phone()
+            answer = await third.post("FolderSync", device_id="PHONE3")
+            assert (answer.status, answer.headers["x-ms-asthrottle"]) == (503, "TooManyRequests")
+            assert int(answer.headers["retry-after"]) >= 60
+            bobs.send("FolderSync", login="bob@example.com")
+            await r.until(lambda: r.mail.parked == 3)
+            assert r.gateway.metrics.limits == {"requests_per_user": 1}
+
+    run(story())
+
+
+def test_a_connection_too_many_costs_an_idle_one(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(connections=3)) as r:
+            parked, idle, other = [await r.phone() for _ in range(3)]
+            parked.send("Ping")
+            await r.until(lambda: r.mail.parked == 1)
+            assert (await idle.post("FolderSync")).status == 200
+            latest = await r.phone()
+            assert (await latest.post("FolderSync")).status == 200
+            assert len(r.gateway._workings.downstreams) <= 3
+            assert r.mail.parked == 1
+            assert other
+
+    run(story())
+
+
+def test_when_all_connections_work_the_next_is_closed(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(connections=2)) as r:
+            for number in range(2):
+                (await r.phone()).send("Ping", device_id=f"PHONE{number}")
+            await r.until(lambda: r.mail.parked == 2)
+            assert await (await r.phone()).closed()
+            assert r.gateway.metrics.limits == {"connections": 1}
+
+    run(story())
+
+
+def test_a_phone_that_does_not_read_its_answer_is_left(tmp_path):
+    async def story():
+        mail = MailServer(body=b"x" * 20_000_000)
+        async with rig(tmp_path, mail=mail, limits=Limits(write_seconds=0.2)) as r:
+            phone = await r.phone()
+            phone.reader._transport.pause_reading()
+            phone.send("FolderSync")
+            await r.until(lambda: len(r.gateway._workings.downstreams) == 0)
+            assert len(r.gateway._workings.connections) == 0
+            await r.until(lambda: all(one.receiver is None for one in r.gateway._workings.upstream._open))
+
+    run(story())
+
+
+@pytest.mark.parametrize("size", [40_000, 2_000_000])
+def test_a_body_that_trickles_is_not_waited_for(tmp_path, size):
+    async def story():
+        limits = Limits(body_seconds=0.3, body_bytes_per_second=100_000)
+        async with rig(tmp_path, limits=limits) as r:
+            r.knows()
+            phone = await r.phone()
+            body = encode(Element("ComposeMail:SendMail", (Element("ComposeMail:Mime", opaque=b"x" * size),)))
+            phone.send("SendMail", body[:70_000], Content_Length=str(len(body)))
+            trickled = 0
+            with contextlib.suppress(ConnectionError):
+                while not phone.reader._buffer and trickled < 200:
+                    phone.writer.write(b"x")  # never a pause of a whole `body_seconds`
+                    trickled += 1
+                    await asyncio.sleep(0.05)
+            assert (await phone.answer()).status == (408 if size > 70_000 else 200)
+            assert trickled < 200
+
+    run(story())
+
+
+def test_limits_of_documents_are_those_that_were_set(tmp_path):
+    async def story():
+        deep = report("iPhone", root="Settings:Settings")
+        async with rig(tmp_path, limits=Limits(document_depth=2)) as r:
+            phone = await r.phone()
+            assert (await phone.post("Settings", deep)).status == 400
+        long = Element("Settings:Settings", (Element("Settings:Status", text="x" * 3_000),))
+        (tmp_path / "other").mkdir()
+        async with rig(tmp_path / "other", limits=Limits(document_string_bytes=2_000)) as r:
+            phone = await r.phone()
+            assert (await phone.post("Settings", encode(long))).status == 400
+
+    run(story())

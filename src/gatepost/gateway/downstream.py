@@ -93,6 +93,7 @@ class Downstream(asyncio.Protocol):
         self.peer = sys.intern(peer[0]) if peer else ""
         self.deadline = self._workings.clock.now + self.limits.idle_seconds
         if not self._workings.downstreams.add(self):
+            self._workings.metrics.limit("connections")
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

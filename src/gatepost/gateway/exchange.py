@@ -24,7 +24,7 @@ from gatepost.wire import basic_auth
 from gatepost.wire.eas import device_information, provisioning, refusal
 from gatepost.wire.eas.commands import at_least
 from gatepost.wire.eas.request import MalformedRequest, UnknownCommand
-from gatepost.wire.wbxml import IDENTITY, WbxmlError, decode
+from gatepost.wire.wbxml import WbxmlError, decode
 
 if TYPE_CHECKING:
     from gatepost.engine import Decision, RuleSet
@@ -159,12 +159,13 @@ class Exchange(Proving):
     def _read_document(self) -> None:
         """Provision and Settings are read whole: they carry what the device says about itself."""
         assert self._head is not None
-        if self._head.length > IDENTITY.size:
+        limits = self._downstream.limits.documents
+        if self._head.length > limits.size:
             raise forwarding.WrongBody(f"{self._asked().command} with {self._head.length} bytes")
         body = self._body if self._spool is None else self._spool.read()
         if self._spool is not None:
             self._spool.seek(0)
-        document = decode(body)
+        document = decode(body, limits)
         self._facts = device_information.read(document)
         if self._facts is None and self._asked().command == "Provision":
             step = provisioning.read(document)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+
+from gatepost.wire import wbxml
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """Sizes in bytes, times in seconds; the operations guide says why each is what it is ([limits])."""
 
@@ -27,3 +30,9 @@ class Limits:
     idle_seconds: float = 90.0
     answer_seconds: float = 300.0
     parked_seconds: float = 3_660.0
+
+    @cached_property
+    def documents(self) -> wbxml.Limits:
+        """Those of a Provision or Settings document that is decoded."""
+        known = wbxml.IDENTITY
+        return wbxml.Limits(known.size, self.document_depth, known.elements, self.document_string_bytes)
