@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
 from tests.support.daemons import Daemon, port_answers, program, scratch_folder, start, wait_until
 
-if TYPE_CHECKING:
-    from pathlib import Path
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
 _FRAME = Template("""
+${modules}
 ${user}
 daemon off;
 worker_processes ${workers};
@@ -27,6 +27,7 @@ http {
   uwsgi_temp_path ${root}/uwsgi; scgi_temp_path ${root}/scgi;
 ${http}
 }
+${stream}
 """)
 
 
@@ -35,15 +36,26 @@ def missing() -> str | None:
     return None if program("nginx") else "not installed: nginx-light (`make test` installs it)"
 
 
-class Nginx:
-    """A running nginx; `http` is what stands in its http block."""
+def missing_stream() -> str | None:
+    """Why nginx cannot pass TCP on here, in a sentence; None when it can."""
+    return missing() or (
+        None if STREAM_MODULE.exists() else "not installed: libnginx-mod-stream (`make test` installs it)"
+    )
 
-    def __init__(self, http: str, *, port: int, workers: int = 1, root: Path | None = None) -> None:
+
+class Nginx:
+    """A running nginx; `http` is what stands in its http block, `stream` in a block of that name."""
+
+    def __init__(self, http: str, *, port: int, workers: int = 1, root: Path | None = None, stream: str = "") -> None:
         self.root = root or scratch_folder("nginx")
         self.port = port
         user = "user www-data;" if os.getuid() == 0 else ""
         configuration = self.root / "nginx.conf"
-        configuration.write_text(_FRAME.substitute(user=user, workers=workers, root=self.root, http=http))
+        modules = f"load_module {STREAM_MODULE};" if stream else ""
+        block = f"stream {{\n{stream}\n}}" if stream else ""
+        configuration.write_text(
+            _FRAME.substitute(user=user, workers=workers, root=self.root, http=http, modules=modules, stream=block)
+        )
         self.daemon: Daemon = start(
             "nginx",
             [program("nginx") or "nginx", "-c", configuration, "-e", self.root / "error.log"],
