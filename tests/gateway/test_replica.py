@@ -10,9 +10,18 @@ from tests.support.engine import change
 from tests.support.gateway import rig, run
 
 from gatepost.gateway import replica as module
+from gatepost.gateway.identify import Identifier, Identity
 from gatepost.gateway.replica import Replica
-from gatepost.model import Device, DeviceFacts, Directory, Kind
-from gatepost.operations import mobile_device_access_overrides, mobile_device_access_rules, organizations, users
+from gatepost.model import Device, DeviceFacts, Directory, Effect, Kind
+from gatepost.operations import (
+    entities,
+    groups,
+    mobile_device_access_overrides,
+    mobile_device_access_rules,
+    organizations,
+    registrations,
+    users,
+)
 from gatepost.operations.context import Context
 from gatepost.store import devices, feed
 from gatepost.store.database import Store, StoreUnavailable
@@ -362,5 +371,71 @@ def test_a_revision_can_be_waited_for(tmp_path):
             assert await waiting
             assert replica.revision == r.store.last_revision
             assert replica._awaited == []
+
+    run(story())
+
+
+def test_a_login_with_the_former_address_is_the_same_user(house):
+    """UpdatePrimaryEmailAddress as the gateway sees it: one id, the override with it, whichever address is typed."""
+
+    async def story():
+        async with following(house):
+            where = {"organization_id": house.organization_id}
+            alice = users.enroll(house.context, house.organization_id, "alice@example.com").user_id
+            mobile_device_access_overrides.put(
+                house.context, **where, user_id="alice@example.com", device_id="phone1", effect="DENY"
+            )
+            identifier = Identifier(house.replica, None)
+            await house.settled()
+            assert identifier.identify("alice@example.com") == Identity(house.organization_id, alice)
+            entities.update_primary_email_address(
+                house.context, **where, entity_id="alice@example.com", email="alicia@example.com"
+            )
+            await house.settled()
+            identifier.forget()
+            for login in ("alice@example.com", "EXAMPLE\\Alice@example.com", "alicia@example.com", "alice", "alicia"):
+                assert identifier.identify(login) == Identity(house.organization_id, alice)
+            ruleset = house.replica.rulesets[house.organization_id]
+            assert ruleset.overrides[alice, "PHONE1"].effect is Effect.DENY
+            # and after everything was read anew
+            again = Replica(house.store, house.moved.append)
+            again.load()
+            assert Identifier(again, None).identify("alice@example.com") == Identity(house.organization_id, alice)
+
+    run(story())
+
+
+def test_nobody_logs_in_with_a_group_s_address(house):
+    async def story():
+        async with following(house):
+            where = {"organization_id": house.organization_id}
+            identifier = Identifier(house.replica, None)
+            assert identifier.identify("sales@example.com") is not None
+            group_id = groups.create(house.context, **where, name="Sales Team")
+            registrations.register_to_work_mail(house.context, **where, entity_id=group_id, email="sales@example.com")
+            await house.settled()
+            identifier.forget()
+            assert identifier.identify("sales@example.com") is identifier.identify("sales") is None
+            again = Replica(house.store, house.moved.append)
+            again.load()
+            assert Identifier(again, None).identify("sales@example.com") is None
+            assert [group.name for group in again.rulesets[house.organization_id].groups.values()] == ["Sales Team"]
+
+    run(story())
+
+
+def test_it_goes_on_over_what_only_a_newer_program_knows(house):
+    """While gateways are upgraded one after the other, the others write what this one has never heard of."""
+
+    async def story():
+        async with following(house):
+            with house.store.begin() as transaction:
+                transaction.change(Kind.USER, house.organization_id, ("x",), None)
+                transaction._changes[-1] |= {"kind": "of_a_newer_program", "noun": {"any": 1}}
+            house.rule("afterwards")
+            await house.settled()
+            assert house.names() == {"Default", "afterwards"}
+            assert None not in house.moved
+            assert house.replica.age < 5
 
     run(story())

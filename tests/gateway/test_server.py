@@ -15,7 +15,7 @@ from gatepost.gateway.exchange import Exchange
 from gatepost.gateway.limits import Limits
 from gatepost.gateway.server import Gateway
 from gatepost.model import DeviceFacts, Directory, Effect, enrolled_user_id
-from gatepost.operations import registrations, users
+from gatepost.operations import group_members, groups, impersonation_roles, registrations, users
 from gatepost.store import access_control_rules, devices, schema
 from gatepost.store.database import Store, StoreUnavailable
 
@@ -119,6 +119,52 @@ def test_a_request_of_somebody_unknown_is_followed_to_the_user_whom_an_administr
             r.override("DENY", user_id="carol")
             assert (await ping.answer()).body == PING_7
             assert len(r.gateway._workings.connections) == 0
+
+    run(story())
+
+
+def test_an_address_that_becomes_a_group_s_is_nobody_s_and_ends_what_is_in_flight(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_FLUSH_SECONDS", 60)  # before the open directory takes them up
+
+    async def story():
+        async with rig(tmp_path) as r:
+            where = {"organization_id": r.organization_id}
+            pings = await parked(r, login="sales@example.com") + await parked(r, login="carol@example.com")
+            group_id = groups.create(r.context, **where, name="everyone")
+            registrations.register_to_work_mail(r.context, **where, entity_id=group_id, email="sales@example.com")
+            answer = await pings[0].answer()
+            assert (answer.body, answer.headers["x-ms-asthrottle"]) == (PING_7, "UserNotFound")
+            assert (await (await r.phone()).post("FolderSync", login="sales@example.com")).body != b"upstream"
+            assert r.mail.parked == 1
+            assert len(r.gateway._workings.connections) == 1
+
+    run(story())
+
+
+def test_what_decides_nothing_here_leaves_requests_in_flight_alone(tmp_path, monkeypatch):
+    looked = []
+    reconsider = Exchange.reconsider
+
+    def counted(exchange):
+        looked.append(exchange)
+        reconsider(exchange)
+
+    async def story():
+        async with rig(tmp_path) as r:
+            where = {"organization_id": r.organization_id}
+            assert (await (await r.phone()).post("FolderSync")).status == 200
+            await r.until(lambda: row(r.store, r) is not None)
+            await parked(r)
+            group_id = groups.create(r.context, **where, name="everyone")
+            await r.settled()
+            monkeypatch.setattr(Exchange, "reconsider", counted)
+            group_members.associate_member_to_group(r.context, **where, group_id=group_id, member_id=ALICE)
+            impersonation_roles.create(r.context, **where, name="migration", type="READ_ONLY", rules=[])
+            await r.settled()
+            assert looked == []
+            r.rule("new", "ALLOW")
+            await r.settled()
+            assert len(looked) == 1
 
     run(story())
 

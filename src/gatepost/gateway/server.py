@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from gatepost.store.database import Store
 
 _OF_ONE_USER = frozenset({Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, Kind.USER, Kind.DEVICE})
+_OF_AN_ORGANIZATION = frozenset(
+    {Kind.ORGANIZATION, Kind.MOBILE_DEVICE_ACCESS_RULE, Kind.ACCESS_CONTROL_RULE, Kind.GROUP}
+)
+_OF_LOGINS = frozenset({Kind.USER, Kind.ORGANIZATION, Kind.GROUP})
 
 log = structlog.get_logger(__name__)
 
@@ -151,20 +155,14 @@ class Gateway:
             self.replica.devices = ()
             self._reconsider(workings.connections.all())
             return
-        users: set[str] = set()
-        organizations: set[str] = set()
         for change in changes:
             if isinstance(change.noun, Device):
                 self.devices.learn(change.noun)
-            if change.kind in _OF_ONE_USER:
-                users.add(change.key[0])
-            else:
-                organizations.add(change.organization_id)
-            if change.kind in {Kind.USER, Kind.ORGANIZATION}:
-                workings.identifier.forget()
-            if isinstance(change.noun, User) and change.noun.email is not None:
-                # whoever asked under this address before it was in the directory
-                users.add(enrolled_user_id(change.organization_id, change.noun.email))
+            elif change.kind is Kind.DEVICE:
+                self.devices.forget(*change.key)
+        if any(change.kind in _OF_LOGINS for change in changes):
+            workings.identifier.forget()
+        users, organizations = _concerned(changes)
         affected: dict[int, Exchange] = {}
         for user_id in users:
             affected.update((id(exchange), exchange) for exchange in workings.connections.of_user(user_id))
@@ -258,3 +256,18 @@ class Gateway:
             ),
             "gatepost_devices": ("Devices this gateway knows.", lambda: len(self.devices)),
         }
+
+
+def _concerned(changes: Sequence[Change]) -> tuple[set[str], set[str]]:
+    """The users, and the organizations as a whole, whose requests in flight are to be looked at again."""
+    users: set[str] = set()
+    organizations: set[str] = set()
+    for change in changes:
+        if change.kind in _OF_ONE_USER:
+            users.add(change.key[0])
+        elif change.kind in _OF_AN_ORGANIZATION:
+            organizations.add(change.organization_id)
+        if isinstance(change.noun, User) and change.noun.email is not None:
+            # whoever asked under this address before it was in the directory
+            users.add(enrolled_user_id(change.organization_id, change.noun.email))
+    return users, organizations
