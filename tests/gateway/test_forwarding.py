@@ -246,7 +246,7 @@ def test_a_message_that_is_called_a_document_is_neither():
 
 def prepared(command=b"FolderSync", version=b"14.1", **wanted):
     query = QUERY.replace(b"FolderSync", command)
-    return Forwarding(SOGO, **wanted).prepare(query, version, None)
+    return Forwarding(SOGO, **wanted).prepare(query, version, None, "alice")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -267,7 +267,7 @@ def test_a_version_that_is_not_wanted_is_refused_in_its_own_words(version):
 def test_the_version_in_a_base64_query_counts_whatever_the_header_says():
     query = b"jQAJBBBOaW5lMzQyQkEzRjNFNkM2BAAAAAAHQW5kcm9pZAcBAA=="  # 14.1
     with pytest.raises(NotOffered):
-        Forwarding(SOGO, ("16.1",)).prepare(query, b"16.1", None)
+        Forwarding(SOGO, ("16.1",)).prepare(query, b"16.1", None, "alice")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
