@@ -282,6 +282,7 @@ def _gateway_configuration(settings: Settings) -> GatewayConfiguration:
     gateway = settings.gateway
     assert gateway.upstream is not None
     upstream = upstream_address(gateway.upstream)
+    tls = upstream.tls or bool(gateway.redirect_hosts)
     return GatewayConfiguration(
         host=gateway.listen.host,
         port=gateway.listen.port,
@@ -289,7 +290,7 @@ def _gateway_configuration(settings: Settings) -> GatewayConfiguration:
         trusted_proxies=gateway.trusted_proxies,
         max_replica_age=gateway.max_replica_age,
         organization_id=gateway.organization_id,
-        ssl_context=ssl.create_default_context(cafile=gateway.upstream_ca_file) if upstream.tls else None,
+        ssl_context=ssl.create_default_context(cafile=gateway.upstream_ca_file) if tls else None,
         proxy_protocol=gateway.proxy_protocol,
         public_url=gateway.public_url,
         autodiscover=gateway.autodiscover,

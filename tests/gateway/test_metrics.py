@@ -18,6 +18,7 @@ GAUGES = {
     "gatepost_requests_in_flight",
     "gatepost_connections",
     "gatepost_upstream_connections",
+    "gatepost_redirected_logins",
     "gatepost_devices",
 }
 
