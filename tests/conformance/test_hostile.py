@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from tests.support import hostile
 from tests.support.gateway import rig
 from tests.support.hostile import ALICE, ALICE_PASSWORD, ALLOWED, BOBS, BODIES, GATEWAY, load_cases, notation
-from tests.support.recording import RecordingServer, http_answer, objections
+from tests.support.recording import RecordingServer, converse, http_answer, objections
 
 from gatepost.gateway.limits import Limits
 from gatepost.wire.eas.commands import COMMAND_ROOTS, at_least
@@ -80,49 +80,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     made = Running(tmp_path_factory.mktemp("hostile"))
     yield made
     made.close()
-
-
-def converse(address: tuple[str, int], pieces: list[bytes], answers: int, silence: float) -> tuple[list[bytes], bool]:
-    """Send the pieces; the answers that come, read as HTTP, and whether the other side hung up."""
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for piece in pieces:
-            try:
-                connection.sendall(piece)
-            except OSError:  # it has hung up already
-                break
-        found: list[bytes] = []
-        rest = b""
-        while True:
-            connection.settimeout(5 if len(found) < answers else silence)
-            try:
-                more = connection.recv(65536)
-            except TimeoutError:
-                assert len(found) >= answers, f"no answer; {rest!r}"
-                return found, False
-            except ConnectionResetError:
-                more = b""
-            if not more:
-                return ([*found, rest] if rest else found), True
-            rest += more
-            while (end := _end(rest)) is not None:
-                found.append(rest[:end])
-                rest = rest[end:]
-            if len(found) >= answers and silence == 0:
-                return found, False
-
-
-def _end(answer: bytes) -> int | None:
-    """Where the first answer ends, None when it is not whole."""
-    head, found, _ = answer.partition(b"\r\n\r\n")
-    if not found:
-        return None
-    length = 0
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-    return end if len(answer) >= (end := len(head) + 4 + length) else None
 
 
 def _each(cases: Any) -> Any:

@@ -13,8 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.support.secrets import password
+
 CORPUS = Path(__file__).parent.parent / "conformance" / "hostile"
-ALICE, ALICE_PASSWORD = "alice@example.com", "alice-secret-1"
+ALICE, ALICE_PASSWORD = "alice@example.com", password("alice's mailbox")
 ALLOWED, BOBS = "ALLOWED1", "BOBPHON1"
 """The device that alice may use, and the one that bob may; every other device of either is denied."""
 DIRECT, GATEWAY = "/SOGo/Microsoft-Server-ActiveSync", "/Microsoft-Server-ActiveSync"
@@ -200,7 +202,7 @@ def _place(name: str, argument: str | None, values: dict[str, str]) -> bytes:
         return base64.b64encode(f"{argument}:{ALICE_PASSWORD}".encode("latin-1"))
     if name == "request":
         return _request({"query": _QUERY.replace("{evil}", values.get(argument, argument))}, values)
-    raw = notation(argument.replace("EVIL", values["evil"]))
+    raw = notation(argument.replace("EVIL", values["evil"]).replace("PASSWORD", ALICE_PASSWORD))
     if name == "bytes":
         return raw
     encoded = base64.b64encode(raw)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 import socketserver
 import threading
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from urllib.parse import parse_qsl, unquote
 from pyactivesync._wbxml import WBXMLReader
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
 HEADERS = {
@@ -236,3 +236,57 @@ def http_answer(status: int, body: bytes = b"", *headers: str) -> bytes:
     """A whole HTTP answer."""
     lines = [f"HTTP/1.1 {status} Status", *headers, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
+
+
+def converse(
+    address: tuple[str, int],
+    pieces: list[bytes],
+    answers: int,
+    silence: float,
+    *,
+    patience: float = 5,
+    source: str | None = None,
+) -> tuple[list[bytes], bool]:
+    """Send the pieces; the answers that come, read as HTTP, and whether the other side hung up.
+
+    After as many answers as are expected it waits for `silence` seconds for more, before for `patience`. What comes last
+    and is no whole answer is the last in the list. `source` is the address to ask from.
+    """
+    with socket.create_connection(address, timeout=10, source_address=source and (source, 0)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            try:
+                connection.sendall(piece)
+            except OSError:  # it has hung up already
+                break
+        found: list[bytes] = []
+        rest = b""
+        while True:
+            connection.settimeout(patience if len(found) < answers else silence)
+            try:
+                more = connection.recv(65536)
+            except TimeoutError:
+                return [*found, rest] if rest else found, False
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                return ([*found, rest] if rest else found), True
+            rest += more
+            while (end := _end(rest)) is not None:
+                found.append(rest[:end])
+                rest = rest[end:]
+            if len(found) >= answers and silence == 0:
+                return found, False
+
+
+def _end(answer: bytes) -> int | None:
+    """Where the first answer ends, None when it is not whole."""
+    head, found, _ = answer.partition(b"\r\n\r\n")
+    if not found:
+        return None
+    length = 0
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return end if len(answer) >= (end := len(head) + 4 + length) else None
