@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import ssl
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -49,6 +51,7 @@ log = structlog.get_logger("gatepost.serve")
 _COMPACT_SECONDS = 600.0
 _FOLLOW_SECONDS = 1.0  # it takes a millisecond or two; whatever keeps the gateway must not keep the administrator
 _HEAD_BYTES = 65536
+_OTHER_FILES = 200  # the store's, the API's, the proofs', the logs'
 _KEPT = timedelta(days=1)  # a gateway that was away for longer loads everything again
 
 
@@ -297,8 +300,26 @@ def _gateway_configuration(settings: Settings) -> GatewayConfiguration:
         redirect_hosts=gateway.redirect_hosts,
         protocol_versions=gateway.protocol_versions,
         refused_commands=gateway.refused_commands,
-        limits=Limits(**settings.limits.model_dump()),
+        limits=_fitting(Limits(**settings.limits.model_dump())),
     )
+
+
+def _fitting(limits: Limits) -> Limits:
+    """The limits that the system's number of open files allows; raises that as far as it may.
+
+    Each parked phone takes two: one connection to it, one to the mail server.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * limits.connections + _OTHER_FILES
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    if files == wanted:
+        return limits
+    connections = max(16, (files - _OTHER_FILES) // 2)
+    log.warning("limits.few_files", setting="limits.connections", wanted=limits.connections, possible=connections)
+    return replace(limits, connections=connections)
 
 
 @contextlib.contextmanager

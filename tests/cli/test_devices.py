@@ -157,3 +157,40 @@ def test_a_device_that_has_not_said_what_it_is_is_undecided(phones):
     (bob,) = phones.run("devices", "list", "--user", "bob", "--json").json
     assert (bob["effect"], bob["reason"]) == (None, "DeviceInformationRequired")
     assert "UNDECIDED" in phones.run("devices", "list").out
+
+
+def device_ids(installation):
+    with installation.store().read() as reader:
+        return [one.device_id for one in devices.page(reader, installation.organization_id, None, 10)]
+
+
+def test_a_device_is_forgotten_and_its_override_stays(phones):
+    result = phones.run("devices", "forget", "--user", "bob", "--device", "bob1")
+    assert (result.code, result.out) == (0, "1 device forgotten\n")
+    assert device_ids(phones) == ["ALICE1"]
+    result = phones.run("explain", "--user", "bob", "--device", "BOB1")
+    assert "MobileDeviceAccessOverride" in result.out
+    result = phones.run("devices", "forget", "--user", "bob", "--device", "bob1")
+    assert result.code == 5
+    assert "no such device" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        (("--not-seen-for", "30"), []),
+        (("--not-seen-for", "36500"), ["ALICE1", "BOB1"]),
+        (("--not-seen-for", "0", "--user", "alice"), ["BOB1"]),
+    ],
+)
+def test_devices_that_were_away_for_long_are_forgotten(phones, arguments, left):
+    assert phones.run("devices", "forget", *arguments).code == 0
+    assert sorted(device_ids(phones)) == left
+
+
+def test_it_has_to_be_said_which(phones):
+    for arguments in ((), ("--user", "alice"), ("--device", "ALICE1")):
+        result = phones.run("devices", "forget", *arguments)
+        assert result.code == 2
+        assert "say which" in result.err
+    assert len(device_ids(phones)) == 2

@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
+from tests.support.gateway import rig, run
 
 from gatepost.gateway import devices as module
 from gatepost.gateway.devices import Devices
 from gatepost.gateway.identify import Identity
+from gatepost.gateway.limits import Limits
 from gatepost.model import Device, DeviceFacts, Directory, enrolled_user_id
+from gatepost.operations import devices as operations
 from gatepost.operations import organizations, users
 from gatepost.operations.context import Context
 from gatepost.store import devices as rows
@@ -297,3 +300,24 @@ def test_an_echo_during_a_write_that_then_fails_loses_nothing(house):
     assert house.row().facts == NEW
     house.devices.learn(house.noun(facts=OLD))
     assert state.facts == OLD
+
+
+def test_a_forgotten_device_is_not_known_and_counts_no_more(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(devices_per_user=1)) as r:
+            phone = await r.phone()
+            assert (await phone.post("FolderSync", device_id="ONE")).body == b"upstream"
+            assert b"177" in (await phone.post("FolderSync", device_id="TWO")).body
+            await r.until(lambda: stored(r) != [])
+            assert operations.forget(r.context, stored(r)) == 1
+            await r.settled()
+            assert len(r.gateway.devices) == 0
+            assert (await phone.post("FolderSync", device_id="TWO")).body == b"upstream"
+            await r.until(lambda: [one.device_id for one in stored(r)] == ["TWO"])
+
+    run(story())
+
+
+def stored(r):
+    with r.store.read() as reader:
+        return rows.page(reader, r.organization_id, None, 10)

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -15,10 +16,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 from tests.support import evidence
 from tests.support.cli import run as run_command
 
 from gatepost import serve
+from gatepost.gateway.limits import Limits
 from gatepost.model import keys
 from gatepost.operations import access_keys
 from gatepost.serve import CannotListen, Role, Server
@@ -228,7 +231,7 @@ def test_a_process_says_when_it_is_ready_and_ends_well(folder, number, tmp_path)
         [sys.executable, "-m", "gatepost", "serve", "--config", folder / "gatepost.toml"],
         env=environ, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    ready = json.loads(process.stderr.readline())
+    ready = next(line for line in map(json.loads, process.stderr) if line["event"] != "limits.few_files")
     assert (ready["event"], ready["role"]) == ("ready", "all")
     address = Address(*ready["control"].split(":"))
     assert httpx.get(f"http://{address}/readyz", trust_env=False).json()["ready"] is True
@@ -239,3 +242,16 @@ def test_a_process_says_when_it_is_ready_and_ends_well(folder, number, tmp_path)
     assert time.monotonic() - started < 5
     assert "Traceback" not in rest
     evidence.command_output("gatepost serve", "", json.dumps(ready) + rest)
+
+
+@pytest.mark.parametrize(
+    ("files", "possible"), [(resource.RLIM_INFINITY, 16_384), (100_000, 16_384), (20_000, 9_900), (64, 16)]
+)
+def test_connections_are_as_many_as_the_system_allows_files_for(monkeypatch, files, possible):
+    limited = []
+    monkeypatch.setattr(serve.resource, "getrlimit", lambda _: (1_024, files))
+    monkeypatch.setattr(serve.resource, "setrlimit", lambda _, both: limited.append(both))
+    with capture_logs() as logged:
+        assert serve._fitting(Limits()).connections == possible
+    assert [entry["possible"] for entry in logged] == ([] if possible == 16_384 else [possible])
+    assert limited == ([] if files == 64 else [(min(files, 32_968) if files > 0 else 32_968, files)])

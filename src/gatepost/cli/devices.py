@@ -1,5 +1,6 @@
 """`gatepost devices`: every phone that logged in, and what is decided about it at present."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,9 @@ from gatepost.cli.opening import Rules, opened, read_rules, read_settings
 from gatepost.cli.options import AsJson, Config, Organization
 from gatepost.cli.screen import answers, moment, print_json, table
 from gatepost.engine import Decision, decide
-from gatepost.model import Device
+from gatepost.model import Device, canonical_device_id
+from gatepost.operations.context import Context
+from gatepost.operations.devices import forget
 
 app = typer.Typer(help="Every phone that logged in, refused ones included.", no_args_is_help=True)
 
@@ -67,6 +70,46 @@ def show_device(
     else:
         rows = ((name.replace("_", " "), _text(value)) for name, value in shown.items())
         answers().print(table(("", ""), rows), end="")
+
+
+@app.command("forget")
+def forget_devices(
+    *,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="U", help="Only this user's devices.", show_default=False)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="D", help="Only this DeviceId, in any case.", show_default=False)
+    ] = None,
+    not_seen_for: Annotated[
+        int | None,
+        typer.Option("--not-seen-for", metavar="DAYS", min=0, help="Only devices that were away for so many days."),
+    ] = None,
+    organization_id: Organization = None,
+    config: Config = None,
+) -> None:
+    """Forget devices that are not used any more, so that they do not count against the user's limit.
+
+    Their overrides stay. A device that comes back is taken up again.
+    """
+    if not_seen_for is None and (user is None or device is None):
+        raise Failure(ExitCode.USAGE, "say which: --user and --device, or --not-seen-for DAYS (0: all)")
+    with opened(read_settings(config)) as store:
+        rules = read_rules(store, organization_id)
+        user_id = require_user_id(rules.ruleset, user) if user else None
+        now = datetime.now(UTC)
+        since = now - timedelta(days=not_seen_for or 0)
+        these = [
+            one
+            for one in rules.devices
+            if user_id in (None, one.user_id)
+            and (device is None or one.device_id == canonical_device_id(device))
+            and one.last_seen <= since
+        ]
+        forgotten = forget(Context(store, lambda: now, "gatepost devices"), these)
+    if not forgotten and device is not None:
+        raise Failure(ExitCode.NOT_FOUND, f"`{user}` has no such device `{device}`: see `gatepost devices list`")
+    answers().print(f"{forgotten} device{'' if forgotten == 1 else 's'} forgotten")
 
 
 def _read(config: Any, organization_id: str | None) -> Rules:

@@ -169,6 +169,12 @@ class Devices:
                 state.request = None
         return state
 
+    def forget(self, user_id: str, device_id: str) -> None:
+        """An administrator had it forgotten: when it comes back, it comes for the first time."""
+        state = self._states.get((user_id, device_id))
+        if state is not None:
+            self._drop(state)
+
     def seen(
         self,
         identity: Identity,

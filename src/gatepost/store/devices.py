@@ -46,6 +46,11 @@ def save(transaction: Transaction, devices: Iterable[Device]) -> int:
     return len(changed)
 
 
+def delete(transaction: Transaction, organization_id: str, user_id: str, device_id: str) -> bool:
+    """Forget the device; False when there was none."""
+    return _DEVICES.delete(transaction, organization_id, user_id, device_id)
+
+
 def position(device: Device) -> str:
     """What `page` takes as `after` to go on behind this one."""
     return f"{device.user_id}/{device.device_id}"
