@@ -1,13 +1,15 @@
 """Real proxies that say whose connection they pass on: by the PROXY protocol, or by a header where they speak HTTP.
 
-The configurations are those of docs/how-to/discovery-and-proxies.md.
+The configurations are those of docs/how-to/discovery-and-proxies.md, word for word but for TLS.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "discovery-and-proxies.md"
 ALICE = "alice@example.com"
 PROXY, OFFICE, ELSEWHERE = "127.0.0.1", "127.0.0.20", "127.0.0.30"  # all of 127.0.0.0/8 is this machine
 IN, REFUSED = (200, "1"), (200, "129")
@@ -61,37 +64,37 @@ def by_header() -> Iterator[Gatepost]:
     yield from product(proxy_protocol=False)
 
 
-def authority(gatepost: Gatepost) -> str:
-    return gatepost.gateway_url.split("/")[2]
+def documented(kind: str, number: int, gatepost: Gatepost, port: int) -> str:
+    """A configuration out of the page, for this gateway and port, and without TLS."""
+    found = re.findall(rf"```{kind}\n(.+?)```", PAGE.read_text("utf-8"), re.DOTALL)[number]
+    found = re.sub(r"listen 443 ssl|bind :443 ssl crt \S+", lambda m: f"{m[0].split()[0]} 127.0.0.1:{port}", found)
+    found = re.sub(r"^ *ssl_certificate.*\n", "", found, flags=re.MULTILINE)
+    assert "443" not in found
+    assert "127.0.0.1:8080" in found
+    return found.replace("127.0.0.1:8080", gatepost.gateway_url.split("/")[2])
 
 
 def nginx_stream(gatepost: Gatepost, port: int) -> Nginx:
     need(nginx.missing_stream())
-    server = f"server {{ listen 127.0.0.1:{port}; proxy_pass {authority(gatepost)}; proxy_protocol on; }}"
-    return Nginx("", port=port, stream=server)
+    return Nginx("", port=port, stream=documented("nginx", 1, gatepost, port))
 
 
-def haproxy_tcp(gatepost: Gatepost, port: int, options: str) -> Haproxy:
+def haproxy_tcp(gatepost: Gatepost, port: int, options: str | None = None) -> Haproxy:
     need(haproxy.missing())
-    return Haproxy(
-        f"""
-listen eas
-  mode tcp
-  bind 127.0.0.1:{port}
-  option httpchk
-  http-check send meth GET uri /autodiscover/autodiscover.json?Email=check@example.com&Protocol=ActiveSync ver HTTP/1.1 hdr Host eas.example.com hdr Connection close
-  http-check expect status 200
-  server gatepost {authority(gatepost)} {options} check inter 200ms
-""",
-        port=port,
-    )
+    section = documented("haproxy", 1, gatepost, port)
+    if options is not None:
+        assert DOCUMENTED_OPTIONS in section
+        section = section.replace(DOCUMENTED_OPTIONS, options)
+    return Haproxy(section.replace(" check\n", " check inter 200ms\n"), port=port)
 
 
+DOCUMENTED_OPTIONS = "send-proxy-v2 proxy-v2-options crc32c"
 SPEAKERS: dict[str, Callable[[Gatepost, int], Nginx | Haproxy]] = {
     "nginx stream, version 1": nginx_stream,
+    "haproxy, as documented": haproxy_tcp,
     "haproxy, version 1": lambda gatepost, port: haproxy_tcp(gatepost, port, "send-proxy"),
     "haproxy, version 2": lambda gatepost, port: haproxy_tcp(gatepost, port, "send-proxy-v2"),
-    "haproxy, version 2 with checksum and more": lambda gatepost, port: haproxy_tcp(
+    "haproxy, version 2 with more": lambda gatepost, port: haproxy_tcp(
         gatepost, port, "send-proxy-v2 proxy-v2-options crc32c,authority,ssl"
     ),
 }
@@ -133,19 +136,35 @@ def test_without_a_proxy_in_between(by_protocol):
     assert by_protocol.metrics()["gatepost_proxy_headers_refused_total"] > before
 
 
-HEADERS = {
-    "X-Forwarded-For": "option forwardfor\n  http-request del-header X-Forwarded-For\n  http-request del-header Forwarded",
-    "Forwarded": "http-request set-header Forwarded for=%[src]\n  http-request del-header X-Forwarded-For",
-    "both": "option forwardfor\n  http-request set-header Forwarded for=%[src]",
+def nginx_http(gatepost: Gatepost, port: int) -> Nginx:
+    need(nginx.missing())
+    return Nginx(documented("nginx", 0, gatepost, port), port=port)
+
+
+def haproxy_http(gatepost: Gatepost, port: int, headers: str | None = None) -> Haproxy:
+    need(haproxy.missing())
+    section = documented("haproxy", 0, gatepost, port)
+    if headers is not None:
+        section = section.replace("option forwardfor", headers).replace("http-request del-header Forwarded", "")
+    return Haproxy(section, port=port)
+
+
+SAYING: dict[str, Callable[[Gatepost, int], Nginx | Haproxy]] = {
+    "nginx, as documented": nginx_http,
+    "haproxy, as documented": haproxy_http,
+    "haproxy, Forwarded": lambda gatepost, port: haproxy_http(
+        gatepost, port, "http-request set-header Forwarded for=%[src]\n  http-request del-header X-Forwarded-For"
+    ),
+    "haproxy, both": lambda gatepost, port: haproxy_http(
+        gatepost, port, "option forwardfor\n  http-request set-header Forwarded for=%[src]"
+    ),
 }
 
 
-@pytest.mark.parametrize("header", HEADERS)
-def test_what_a_proxy_says_in_a_header_counts(by_header, header):
-    need(haproxy.missing())
+@pytest.mark.parametrize("saying", SAYING)
+def test_what_a_proxy_says_in_a_header_counts(by_header, saying):
     (port,) = free_ports(1)
-    section = f"\nlisten eas\n  mode http\n  bind 127.0.0.1:{port}\n  {HEADERS[header]}\n  server gatepost {authority(by_header)}\n"
-    proxy = Haproxy(section, port=port)
+    proxy = SAYING[saying](by_header, port)
     try:
         proxy.wait()
         url = f"http://127.0.0.1:{port}/Microsoft-Server-ActiveSync"
@@ -153,6 +172,7 @@ def test_what_a_proxy_says_in_a_header_counts(by_header, header):
         assert outcome(url, source=OFFICE) == IN
         assert outcome(url, source=ELSEWHERE) == REFUSED
         assert outcome(url, source=ELSEWHERE, headers=forged) == REFUSED
+        assert autodiscover(port)["Url"].endswith("/Microsoft-Server-ActiveSync")
     finally:
         proxy.stop()
 
@@ -167,7 +187,7 @@ def test_forged_headers_are_counted(by_header):
 
 
 def autodiscover(port: int) -> dict[str, str]:
-    url = f"http://127.0.0.1:{port}/autodiscover/autodiscover.json?Email={ALICE}&Protocol=ActiveSync"
+    url = f"http://127.0.0.1:{port}/Autodiscover/Autodiscover.json?Email={ALICE}&Protocol=ActiveSync"
     with urllib.request.urlopen(url, timeout=10) as answer:
         found: dict[str, str] = json.load(answer)
     return found

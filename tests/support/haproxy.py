@@ -6,14 +6,7 @@ import shutil
 
 from tests.support.daemons import Daemon, port_answers, program, scratch_folder, start, wait_until
 
-_DEFAULTS = """
-global
-  maxconn 1000
-defaults
-  timeout connect 5s
-  timeout client 3600s
-  timeout server 3600s
-"""
+_GLOBAL = "global\n  maxconn 1000\n"
 
 
 def missing() -> str | None:
@@ -22,13 +15,13 @@ def missing() -> str | None:
 
 
 class Haproxy:
-    """A running HAProxy; `sections` are what stands behind global and defaults."""
+    """A running HAProxy; `sections` are what stands behind `global`."""
 
     def __init__(self, sections: str, *, port: int) -> None:
         self.root = scratch_folder("haproxy")
         self.port = port
         configuration = self.root / "haproxy.cfg"
-        configuration.write_text(_DEFAULTS + sections)
+        configuration.write_text(_GLOBAL + sections)
         self.daemon: Daemon = start(
             "haproxy", [program("haproxy") or "haproxy", "-db", "-f", configuration], log=self.root / "haproxy.out"
         )
