@@ -375,12 +375,18 @@ def test_a_revision_can_be_waited_for(tmp_path):
     run(story())
 
 
-def test_a_login_with_the_former_address_is_the_same_user(house):
+@pytest.mark.parametrize("created", [True, False], ids=["created", "taken up"])
+def test_a_login_with_the_former_address_is_the_same_user(house, created):
     """UpdatePrimaryEmailAddress as the gateway sees it: one id, the override with it, whichever address is typed."""
 
     async def story():
         async with following(house):
             where = {"organization_id": house.organization_id}
+            if created:
+                users.create(house.context, **where, name="alice", display_name="Alice")
+                registrations.register_to_work_mail(
+                    house.context, **where, entity_id="alice", email="alice@example.com"
+                )
             alice = users.enroll(house.context, house.organization_id, "alice@example.com").user_id
             mobile_device_access_overrides.put(
                 house.context, **where, user_id="alice@example.com", device_id="phone1", effect="DENY"

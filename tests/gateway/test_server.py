@@ -137,6 +137,10 @@ def test_an_address_that_becomes_a_group_s_is_nobody_s_and_ends_what_is_in_fligh
             assert (await (await r.phone()).post("FolderSync", login="sales@example.com")).body != b"upstream"
             assert r.mail.parked == 1
             assert len(r.gateway._workings.connections) == 1
+            registrations.deregister_from_work_mail(r.context, **where, entity_id=group_id)
+            groups.delete(r.context, **where, group_id=group_id)
+            await r.settled()
+            assert (await (await r.phone()).post("FolderSync", login="sales@example.com")).body == b"upstream"
 
     run(story())
 
