@@ -15,7 +15,7 @@ from gatepost.gateway.exchange import Exchange
 from gatepost.gateway.limits import Limits
 from gatepost.gateway.server import Gateway
 from gatepost.model import DeviceFacts, Directory, Effect, enrolled_user_id
-from gatepost.operations import group_members, groups, impersonation_roles, registrations, users
+from gatepost.operations import aliases, group_members, groups, impersonation_roles, registrations, users
 from gatepost.store import access_control_rules, devices, schema
 from gatepost.store.database import Store, StoreUnavailable
 
@@ -134,13 +134,17 @@ def test_an_address_that_becomes_a_group_s_is_nobody_s_and_ends_what_is_in_fligh
             registrations.register_to_work_mail(r.context, **where, entity_id=group_id, email="sales@example.com")
             answer = await pings[0].answer()
             assert (answer.body, answer.headers["x-ms-asthrottle"]) == (PING_7, "UserNotFound")
-            assert (await (await r.phone()).post("FolderSync", login="sales@example.com")).body != b"upstream"
+            aliases.create(r.context, **where, entity_id=group_id, alias="team@example.com")
+            await r.settled()
+            for login in ("sales@example.com", "team@example.com"):
+                assert (await (await r.phone()).post("FolderSync", login=login)).body != b"upstream"
             assert r.mail.parked == 1
             assert len(r.gateway._workings.connections) == 1
             registrations.deregister_from_work_mail(r.context, **where, entity_id=group_id)
             groups.delete(r.context, **where, group_id=group_id)
             await r.settled()
-            assert (await (await r.phone()).post("FolderSync", login="sales@example.com")).body == b"upstream"
+            for login in ("sales@example.com", "team@example.com"):
+                assert (await (await r.phone()).post("FolderSync", login=login)).body == b"upstream"
 
     run(story())
 
