@@ -4,6 +4,7 @@
 # UPSTREAM=…  for `make run`: an ActiveSync server to stand in front of, instead of the demo mailbox
 # DOMAIN=…    with UPSTREAM: the mail domain of its users, where it does not follow from the server's name
 # TESTS=…     for `make test`: what pytest runs, instead of everything
+# INPUTS=…    for `make fuzz`: how many in all (a million); SEED=… that of a run that is wanted again; TARGETS=… some parsers
 
 BIN := .venv/bin
 PYTHON_FILES := src tests $(wildcard bench)
@@ -11,7 +12,7 @@ PYTHON_FILES := src tests $(wildcard bench)
 UNIT_TESTS := $(addprefix tests/,model engine wire settings telemetry store operations house conformance/test_engine.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lint format
+.PHONY: help setup run test check bench fuzz lint format
 
 help:
 	@echo 'make setup   .venv with the program in it'
@@ -19,6 +20,7 @@ help:
 	@echo 'make test    everything: checks, unit tests, and tests with the real servers (as root on Debian it installs them)'
 	@echo 'make check   format, lint, types, contracts, and the unit tests below the faces: under a minute'
 	@echo 'make bench   the measurements, side by side with other software (as root on Debian it installs that)'
+	@echo 'make fuzz    hostile inputs for every parser, a million of them or INPUTS=…, in two processes (docs/fuzzing.md)'
 	@echo 'make format  put the source files into the form that make check asks for'
 
 setup:
@@ -44,6 +46,10 @@ bench:
 	@scripts/install-packages bench
 	@scripts/set-up-venv bench
 	@$(BIN)/python -m bench
+
+fuzz:
+	@scripts/set-up-venv test
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(if $(SEED),--seed '$(SEED)') $(TARGETS)
 
 lint:
 	@echo '== format'
