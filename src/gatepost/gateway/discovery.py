@@ -17,7 +17,7 @@ from gatepost.gateway.forwarding import Asked
 from gatepost.gateway.proving import Proving
 from gatepost.model import Action, Effect
 from gatepost.wire import autodiscover, basic_auth
-from gatepost.wire.autodiscover import DOCUMENT_LIMIT, AutodiscoverError
+from gatepost.wire.autodiscover import AutodiscoverError
 
 if TYPE_CHECKING:
     from typing import IO
@@ -68,7 +68,7 @@ class Discovery(Proving):
         return "Autodiscover"
 
     def start(self) -> None:
-        """Look at the request; it is whole, or a body that is too long has begun to come."""
+        """Look at the request; it is whole."""
         head = self._head
         assert head is not None
         path, _, query = head.target.partition(b"?")
@@ -99,8 +99,6 @@ class Discovery(Proving):
             self._unauthorized()
         elif head.method == b"GET":  # a phone that looks for a redirect, or a browser
             self._say(autodiscover.render_error(AutodiscoverError(600, "a GET")))
-        elif head.length > DOCUMENT_LIMIT:
-            self._reply(413)
         else:
             self._sent(Asked(None, authorization, login, None))
             self._ip_address, _ = self._workings.clients.client(

@@ -222,6 +222,9 @@ class Downstream(asyncio.Protocol):
 
         Reading is paused until that is known; what was read already is kept.
         """
+        if self._workings.configuration.autodiscover and asks(reading.url):
+            self.refuse(413)  # who looks for the gateway has some hundred bytes to say
+            raise StopReading
         self._vouching = vouching = Vouching(self._workings, self, reading.head(), b"", None)
         vouching.start()
         return not (self._discard or self.closing)
