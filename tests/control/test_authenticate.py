@@ -297,16 +297,26 @@ def test_an_unknown_key_is_told_so():
 UNRECOGNIZED = ("UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
-@pytest.mark.parametrize("name", ["AKIA\0", "AKIA EXAMPLE", "é", "A" * 129, "AKIA'--", "AKIA\ud800"])
+def named(request, name):
+    """The presigned request with another access key id."""
+    quoted = quote(name.encode("utf-8", "surrogatepass")).encode()
+    query = request.query.replace(f"X-Amz-Credential={KEY}".encode(), b"X-Amz-Credential=" + quoted)
+    assert query != request.query
+    return with_query(request, query)
+
+
+@pytest.mark.parametrize("name", ["AKIA EXAMPLE", "\u00e9", "A" * 129, "AKIA'--", "AKIA%00"])
 def test_what_cannot_be_the_name_of_a_key_is_never_looked_up(name):
-    request = presigned()
-    named = quote(name.encode("utf-8", "surrogatepass")).encode()
-    query = request.query.replace(f"X-Amz-Credential={KEY}".encode(), b"X-Amz-Credential=" + named)
-    odd = with_query(request, query)
+    odd = named(presigned(), name)
     assert claim(odd).access_key_id is None
     with pytest.raises(RequestError) as error:
         check(odd, key_of=pytest.fail)
     assert (error.value.name, str(error.value)) == UNRECOGNIZED
+
+
+@pytest.mark.parametrize("name", ["AKIA\0", "AKIA\n", "AKIA\ud800", "\u00a0"])
+def test_control_characters_are_in_no_credential(name):
+    assert refused(named(presigned(), name))[0] == "IncompleteSignatureException"
 
 
 @pytest.mark.parametrize("expires", [None, 300])
