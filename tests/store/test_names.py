@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
-from tests.store.nouns import ORGANIZATION, a_group, a_user, an_organization
+from sqlalchemy import event
+from tests.store.nouns import ORGANIZATION, a_group, a_member, a_user, an_organization
 
 from gatepost.model import EntityState
-from gatepost.store import groups, names, organizations, users
+from gatepost.store import group_members, groups, names, organizations, users
+from gatepost.store.database import Store
 from gatepost.store.errors import UniqueViolation
 
 
@@ -53,3 +57,46 @@ def test_names_are_replaced(store):
         assert names.LOGINS.owners(transaction, ORGANIZATION, ("two", "one")) == ["id-1"]
         names.LOGINS.replace(transaction, ORGANIZATION, "id-1", ())
         assert names.LOGINS.owners(transaction, ORGANIZATION, ("two", "one")) == []
+
+
+# Whose name something is: asked at every login of somebody new, among however many users there are and were.
+
+
+@pytest.fixture
+def plans(tmp_path):
+    """A store of SQLite's, and how it looked for what was asked for there."""
+    found = []
+    store = Store.open(f"sqlite:///{tmp_path / 'plans.db'}", create=True)
+    with store.begin() as transaction:
+        organizations.put(transaction, an_organization())
+        groups.put(transaction, a_group())
+
+    @event.listens_for(store.engine, "before_cursor_execute")
+    def explain(_connection, cursor, statement, parameters, *_):
+        if statement.startswith(("SELECT", "DELETE")):
+            found.extend(row[-1] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    yield store, found
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda reader: users.named(reader, ORGANIZATION, "alice"),
+        lambda reader: users.deleted(reader, ORGANIZATION, ["alice", "a@example.com"]),
+        lambda reader: groups.having(reader, ORGANIZATION, ["alice", "a@example.com"]),
+        lambda transaction: users.put(transaction, a_user()),
+        lambda transaction: groups.put(transaction, a_group()),
+        lambda transaction: group_members.put(transaction, a_member()),
+        lambda reader: group_members.page(reader, ORGANIZATION, "group-1", None, 9),
+        lambda reader: group_members.groups_of(reader, ORGANIZATION, "user-1", "group-1", 9),
+        lambda transaction: group_members.delete_all_of(transaction, ORGANIZATION, "user-1"),
+    ],
+)
+def test_nothing_is_searched_for_in_a_whole_organization(plans, ask):
+    store, found = plans
+    with store.begin() as transaction:
+        found.clear()
+        ask(transaction)
+    assert [line for line in found if not re.search(r"SEARCH .* \(organization_id=\? AND ", line)] == []

@@ -204,7 +204,7 @@ group_members = Table(
     Column("member_id", Key, primary_key=True),
     Column("member_type", Text, nullable=False),
     ForeignKeyConstraint(["organization_id", "group_id"], ["groups.organization_id", "groups.group_id"]),
-    Index(None, "organization_id", "member_id"),
+    Index(None, "organization_id", "member_id", "group_id"),
 )
 
 mobile_device_access_rules = Table(

@@ -57,7 +57,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "group_id", "member_id", name="pk_group_members"),
     )
     op.create_index(
-        "ix_group_members_organization_id_member_id", "group_members", ["organization_id", "member_id"], unique=False
+        "ix_group_members_organization_id_member_id_group_id",
+        "group_members",
+        ["organization_id", "member_id", "group_id"],
+        unique=False,
     )
     deleted_logins = op.create_table(
         "deleted_logins",
