@@ -72,16 +72,12 @@ class RuleSet:
         known_groups = Map({group.group_id: group for group in groups})
         known = Map({user.user_id: user for user in users})
         logins = {login: user.user_id for user in known.values() if _is_live(user) for login in _logins(user)}
-        deleted: _Owners = Map()
-        for user in known.values():
-            if not _is_live(user):
-                deleted = _with_each(deleted, user.user_id, _logins(user))
         return cls(
             organization,
             revision,
             known,
             Map(logins),
-            deleted,
+            _owners((user.user_id, _logins(user)) for user in known.values() if not _is_live(user)),
             Map({(one.user_id, canonical_device_id(one.device_id)): one for one in overrides}),
             tuple(sorted(map(compile_device_rule, rules), key=_key)),
             tuple(sorted(map(compile_access_control_rule, access_control_rules), key=_key)),
@@ -234,10 +230,15 @@ def _user_ids(organization: Organization, group: Group) -> set[str]:
 
 
 def _group_user_ids(organization: Organization, groups: Iterable[Group]) -> _Owners:
-    ids: _Owners = Map()
-    for group in groups:
-        ids = _with_each(ids, group.group_id, _user_ids(organization, group))
-    return ids
+    return _owners((group.group_id, _user_ids(organization, group)) for group in groups)
+
+
+def _owners(names: Iterable[tuple[str, Iterable[str]]]) -> _Owners:
+    owners: dict[str, frozenset[str]] = {}
+    for owner, its in names:
+        for name in its:
+            owners[name] = owners.get(name, frozenset()) | {owner}
+    return Map(owners)
 
 
 def _with_each(owners: _Owners, owner: str, names: Iterable[str]) -> _Owners:
