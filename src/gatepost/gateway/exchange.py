@@ -93,6 +93,7 @@ class Exchange(Proving):
             asked = head.asked or self._ask(head)
         except forwarding.NotOffered as refused:
             self._eas = refused.eas
+            self._workings.notices.say("request.not_offered", error=str(refused))
             self._say(refused.refusal)
             return False
         if asked is None:

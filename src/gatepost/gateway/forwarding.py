@@ -42,6 +42,8 @@ _READ = (
     b"Forwarded",
     b"MS-ASProtocolVersion",
     b"X-MS-PolicyKey",
+    b"MS-ASAcceptMultiPart",
+    b"client-request-id",
 )
 
 
@@ -163,9 +165,7 @@ class Forwarding:
         )
         self.options = start(address, None)
 
-    def _prepare(
-        self, query: bytes, protocol_version: bytes | None, policy_key: bytes | None, login: str
-    ) -> Prepared:
+    def _prepare(self, query: bytes, protocol_version: bytes | None, policy_key: bytes | None, login: str) -> Prepared:
         eas = claiming(parse_query(query, protocol_version, policy_key), login)
         status = (
             Status.VERSION_NOT_SUPPORTED
