@@ -1,0 +1,1 @@
+"""The bridge: what MDMs say about devices becomes overrides, and stays right."""

@@ -1,0 +1,1 @@
+"""One MDM: Omnissa Workspace ONE UEM."""
