@@ -19,7 +19,16 @@ LOOK_AT = 65_536  # bytes of a body that are waited for before it is looked at
 _FROM_STRANGERS = 16_384  # bytes of a body that are kept for somebody whom the mail server has not let in yet
 
 _SINGLE = frozenset(  # two of one of these could mean one thing here and another at the mail server
-    {b"authorization", b"host", b"content-type", b"user-agent", b"ms-asprotocolversion", b"x-ms-policykey"}
+    {
+        b"authorization",
+        b"host",
+        b"content-type",
+        b"user-agent",
+        b"ms-asprotocolversion",
+        b"x-ms-policykey",
+        b"ms-asacceptmultipart",
+        b"client-request-id",
+    }
 )
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{1,5})?")  # it goes on, and into redirects
