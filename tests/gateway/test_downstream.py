@@ -69,6 +69,8 @@ def test_a_request_before_the_answer_ends_the_connection_after_it(tmp_path):
     ("sent", "status"),
     [
         (b"garbage\r\n\r\n", 400),
+        (request(version="0.9"), 505),
+        (request(version="2.0"), 505),
         (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", 400),

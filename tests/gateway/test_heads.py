@@ -59,7 +59,7 @@ def test_a_recognised_request_is_decided_anew_each_time(tmp_path):
             for _ in range(4):
                 assert (await ask(phone, request())).body == b"upstream"
             assert len(r.gateway._workings.heads) == 1
-            first, *others = r.mail.received
+            _, first, *others = r.mail.received  # before them the question whether she can log in
             assert all((one.line, one.headers, one.body) == (first.line, first.headers, first.body) for one in others)
             r.override("DENY", device_id="A1")
             await r.settled()
