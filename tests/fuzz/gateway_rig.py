@@ -12,8 +12,9 @@ import re
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from tests.fuzz.target import Broken
 from gatepost.gateway import downstream as downstream_module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.downstream import Downstream
+from gatepost.gateway.preamble import Preamble
 from gatepost.gateway.proofs import Proof
 from gatepost.gateway.reading import Reading, StopReading
 from gatepost.gateway.server import Gateway
@@ -34,12 +36,20 @@ from gatepost.operations.context import Context
 from gatepost.store.database import Store
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable, Iterator
 
 ALICE = "alice@example.com"
 PASSWORD = "fixed, so that the same seed makes the same inputs"
 PEER = "192.0.2.77"
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.ms-sync.wbxml\r\nContent-Length: 2\r\n\r\nok"
+ANSWERS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.ms-sync.wbxml\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nMS-ASProtocolVersions: 14.1\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 451 Redirect\r\nX-MS-Location: https://other.example.com/Microsoft-Server-ActiveSync\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nbusy",
+    b"garbage\r\n\r\n",
+)
 
 
 def basic(login: str = ALICE, password: str = PASSWORD) -> str:
@@ -53,6 +63,7 @@ class Transport:
     def __init__(self) -> None:
         self.written = bytearray()
         self.closing = self.paused = False
+        self.protocol: asyncio.Protocol | None = None
 
     def write(self, data: bytes) -> None:
         if not self.closing:
@@ -68,6 +79,9 @@ class Transport:
         self.closing = True
 
     abort = close
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        self.protocol = protocol
 
     def pause_reading(self) -> None:
         self.paused = True
@@ -196,25 +210,26 @@ def _template() -> tuple[Store, Gateway]:
     mobile_device_access_rules.create(
         context, organization_id=organization, name="no", effect="DENY", device_types=["Denied"]
     )
-    gateway = _gateway(store)
+    gateway = Gateway(_DIRECT, store, lambda *_: "")
     gateway.load()
     store.close()
     shutil.rmtree(directory)
     return store, gateway
 
 
-def _gateway(store: Store) -> Gateway:
-    configuration = GatewayConfiguration("127.0.0.1", 0, upstream_address("http://mail.example.com"))
-    return Gateway(configuration, store, lambda *_: "")
+_DIRECT = GatewayConfiguration("127.0.0.1", 0, upstream_address("http://mail.example.com"))
+_PROXIED = replace(_DIRECT, proxy_protocol=True, trusted_proxies=(ip_network(PEER),))
 
 
 class Rig:
     """One connection to a gateway that has seen nothing yet."""
 
-    def __init__(self, *, known: bool = True) -> None:
-        """`known`: the mail server has let alice in lately."""
+    def __init__(self, *, known: bool = True, proxied: bool = False, answer: bytes = ANSWERS[0]) -> None:
+        """`known`: the mail server has let alice in lately; `proxied`: the peer is trusted and speaks PROXY protocol."""
         store, template = _template()
-        gateway = _gateway(store)
+        gateway = Gateway(_PROXIED if proxied else _DIRECT, store, lambda *_: "")
+        self._answer = answer
+        self._proxied = proxied
         gateway.replica.rulesets, gateway.replica.domains = template.replica.rulesets, template.replica.domains
         self.loop = _Loop()
         self.workings = workings = gateway._workings
@@ -229,8 +244,9 @@ class Rig:
     def connect(self) -> None:
         """Another connection to the same gateway."""
         self.transport = Transport()
-        self.phone = Downstream(self.workings)
-        self.phone.connection_made(self.transport)
+        phone = (Preamble if self._proxied else Downstream)(self.workings)
+        self.transport.protocol = phone
+        phone.connection_made(self.transport)
         self._waited = False
         self._first = len(self.mail.transports)
 
@@ -244,7 +260,7 @@ class Rig:
                 if self.transport.closing:
                     break
                 if piece:
-                    self.phone.data_received(piece)
+                    self.transport.protocol.data_received(piece)
                     self._turn()
             self.settle()
             outcome = Outcome(
@@ -253,7 +269,7 @@ class Rig:
                 self.transport.closing,
                 self._waited,
             )
-            self.phone.connection_lost(None)
+            self.transport.protocol.connection_lost(None)
             self._turn()
         return outcome
 
@@ -272,7 +288,7 @@ class Rig:
     def _mail_answers(self) -> bool:
         for connection, transport in zip(self.mail.connections, self.mail.transports, strict=True):
             if connection.receiver is not None and not transport.closing and request_of(bytes(transport.written)):
-                connection.data_received(_ANSWER)
+                connection.data_received(self._answer)
                 return True
         return False
 
@@ -310,4 +326,4 @@ def request_of(data: bytes) -> tuple[bytes, bytes, dict[bytes, bytes], bytes] | 
     return found[1], found[2], headers, body
 
 
-__all__ = ["ALICE", "PEER", "Outcome", "Rig", "basic", "request_of"]
+__all__ = ["ALICE", "ANSWERS", "PEER", "Outcome", "Rig", "basic", "request_of"]

@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 import random
+import re
+from dataclasses import replace
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 from zlib import crc32
 
-from tests.fuzz.gateway_rig import PEER, Outcome, Rig, Transport, basic, request_of
+from tests.fuzz.gateway_rig import ANSWERS, PEER, Outcome, Rig, Transport, basic, request_of
 from tests.fuzz.target import Target, cut_at, now_and_then, promise
 from tests.fuzz.targets_eas import WBXML_SEEDS
+from tests.fuzz.targets_edge import AUTODISCOVER_XML, PROXY_PROTOCOL
 from tests.support.gateway import FOLDER_SYNC, PING, SYNC
 
+from gatepost.gateway.configuration import upstream_address
 from gatepost.gateway.forwarding import content_type
+from gatepost.gateway.locations import LocationRefused, Locations
 from gatepost.gateway.outbox import Outbox
 from gatepost.gateway.upstream_connection import UpstreamConnection
+from gatepost.wire import proxy_protocol
 from gatepost.wire.eas.request import parse_query
+from gatepost.wire.wbxml import Element, encode
 
 
 def check_http(data: bytes) -> bool:
-    rig = Rig()
+    return _check(data, PEER, proxied=False)
+
+
+def check_http_behind_a_proxy(data: bytes) -> bool:
+    try:
+        header = proxy_protocol.read(data)
+    except proxy_protocol.ProxyProtocolError:
+        header = None
+    if header is None:
+        outcome = Rig(proxied=True).give((data,))
+        promise(
+            not outcome.sent and not outcome.answered, "a proxy that does not say for whom it speaks is listened to"
+        )
+        return False
+    source = PEER if header.local else str(header.source or "")
+    return _check(data, None if source == PEER else source, proxied=True)
+
+
+def _check(data: bytes, address: str | None, *, proxied: bool) -> bool:
+    """`address`: from where the mail server must be told that the request comes, "" if it is not; None: cannot be said."""
+    mostly = crc32(data) >> 8
+    settings = {"proxied": proxied, "answer": ANSWERS[mostly % 16 if mostly % 16 < len(ANSWERS) else 0]}
+    rig = Rig(**settings)
     whole = rig.give((data,))
-    _check_requests(whole)
+    _check_requests(whole, address)
     _check_answers(whole)
-    if now_and_then(data, 4):  # the head is recognised when it comes for the third time
+    if settings["answer"] is ANSWERS[0] and now_and_then(
+        data, 4
+    ):  # the head is recognised when it comes for the third time
         for _ in range(3):
             rig.connect()
             promise(rig.give((data,)) == whole, "the same bytes again have another outcome")
     if now_and_then(data, 16):
-        _same(whole, Rig().give([data[at : at + 1] for at in range(len(data))]))
+        _same(whole, Rig(**settings).give([data[at : at + 1] for at in range(len(data))]))
     else:
         cuts = sorted(random.Random(crc32(data)).randrange(len(data) + 1) for _ in range(2))
-        _same(whole, Rig().give((data[: cuts[0]], data[cuts[0] : cuts[1]], data[cuts[1] :])))
+        _same(whole, Rig(**settings).give((data[: cuts[0]], data[cuts[0] : cuts[1]], data[cuts[1] :])))
     if now_and_then(data, 8):
-        unknown = Rig(known=False).give((data,))
-        _check_requests(unknown)
+        unknown = Rig(known=False, **settings).give((data,))
+        _check_requests(unknown, address)
         promise(len(unknown.sent) <= len(whole.sent), "more reaches the mail server of a stranger")
     return bool(whole.sent)
 
@@ -45,14 +78,15 @@ def _same(whole: Outcome, pieces: Outcome) -> None:
         promise(pieces == whole, "whole and in pieces differ")
 
 
-def _check_requests(outcome: Outcome) -> None:
+def _check_requests(outcome: Outcome, address: str | None) -> None:
     for data in outcome.sent:
         request = request_of(data)
         if request is None:
             continue
         method, target, headers, body = request
         promise(headers[b"host"] == b"mail.example.com", "another host")
-        promise(headers[b"x-forwarded-for"] == PEER.encode(), "another address")
+        if address is not None:
+            promise(headers.get(b"x-forwarded-for", b"") == address.encode(), "another address")
         promise(b"transfer-encoding" not in headers and b"connection" not in headers, "a hop's own header")
         promise(headers[b"authorization"], "a request without credentials")
         path, _, query = target.partition(b"?")
@@ -74,12 +108,22 @@ def _check_answers(outcome: Outcome) -> None:
         head, end, rest = rest.partition(b"\r\n\r\n")
         promise(end and head.startswith(b"HTTP/1.1 ") and head[9:12].isdigit(), "no answer of HTTP")
         promise(head.count(b"\r") == head.count(b"\n") == head.count(b"\r\n"), "a line's end inside of a line")
-        if head[9:12] != b"100":
-            lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length: ")]
-            promise(len(lengths) == 1, "no length, or two")
+        if head[9:12] == b"100":
+            continue
+        said = [line.lower() for line in head.split(b"\r\n")]
+        lengths = [line for line in said if line.startswith(b"content-length: ")]
+        if b"transfer-encoding: chunked" in said:
+            promise(not lengths, "chunks and a length")
+            _, end, rest = rest.partition(b"\r\n0\r\n\r\n")
+            promise(end, "chunks without an end")
+        elif lengths:
+            promise(len(lengths) == 1, "two lengths")
             length = int(lengths[0].partition(b": ")[2])
             promise(len(rest) >= length, "less of an answer than was said")
             rest = rest[length:]
+        else:
+            promise(b"connection: close" in said and outcome.closed, "an answer without an end")
+            rest = b""
 
 
 def _post(query: str, body: bytes, *headers: str, path: str = "/Microsoft-Server-ActiveSync") -> bytes:
@@ -96,6 +140,10 @@ _VERSION = "MS-ASProtocolVersion: 14.1"
 def _plain(command: str, body: bytes, *headers: str) -> bytes:
     return _post(f"Cmd={command}&{_DEVICE}", body, _VERSION, _WBXML, *headers, f"Content-Length: {len(body)}")
 
+
+_LONG = _plain(
+    "SendMail", encode(Element("ComposeMail:SendMail", (Element("ComposeMail:Mime", opaque=b"x" * 17_000),)))
+)
 
 HTTP = Target(
     "http",
@@ -115,6 +163,15 @@ HTTP = Target(
         f"OPTIONS /Microsoft-Server-ActiveSync HTTP/1.1\r\nHost: x\r\nAuthorization: {basic()}\r\n\r\n".encode(),
         f"OPTIONS /Microsoft-Server-ActiveSync?{_DEVICE} HTTP/1.0\r\nAuthorization: {basic('bob', 'no')}\r\n\r\n".encode(),
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"GET /autodiscover/autodiscover.json?Email=a@example.com&Protocol=ActiveSync HTTP/1.1\r\nHost: x:8443\r\n\r\n",
+        _post(
+            "",
+            AUTODISCOVER_XML.seeds[0],
+            "Content-Type: text/xml",
+            f"Content-Length: {len(AUTODISCOVER_XML.seeds[0])}",
+            path="/Autodiscover/Autodiscover.xml",
+        ),
+        _LONG,
     ),
     cut_at(rb"\r\n\r\n|\r\n|[?&: =]"),
     (
@@ -136,6 +193,81 @@ HTTP = Target(
     ("gatepost.gateway.downstream", "gatepost.gateway.reading", "gatepost.gateway.exchange", "gatepost.gateway.forwarding"),
     weight=10,
     longest=40_000,
+)  # fmt: skip
+
+
+_SOME = tuple(seed for seed in HTTP.seeds if len(seed) < 1000)[:6]
+HTTP_BEHIND_A_PROXY = replace(
+    HTTP,
+    name="http-behind-a-proxy",
+    check=check_http_behind_a_proxy,
+    seeds=tuple(header.partition(b"\r\nPOST")[0] + seed for header in PROXY_PROTOCOL.seeds[1:] for seed in _SOME),
+    tokens=HTTP.tokens + PROXY_PROTOCOL.tokens,
+    watched=("gatepost.gateway.preamble", "gatepost.gateway.client", "gatepost.gateway.downstream"),
+    weight=4,
+)
+
+
+# -- where an answer sends a request
+
+
+def check_location(data: bytes) -> bool:
+    """The first byte is the status, the second says from which server; then header lines."""
+    status = (301, 302, 307, 308, 451, 451, 300, 404)[data[0] % 8 if data else 0]
+    current = (_HOME, _OTHER)[data[1] % 2 if data[1:] else 0]
+    lines = data[2:].split(b"\r\n")
+    try:
+        address = _LOCATIONS.read(status, lines, current, b"gate.example.com")
+    except LocationRefused as refused:
+        promise(refused.reason and len(str(refused.host or "")) < 2100, "an error without a reason")
+        return False
+    promise((address.host, address.port) in _ALLOWED, "credentials go to a host that nobody allowed")
+    promise(address.tls, "credentials go in the clear")
+    promise(address != current, "to itself")
+    promise(re.fullmatch(rb"(/[A-Za-z0-9._~-]+)+", address.path), "a path that could be read in several ways")
+    promise(b"/../" not in address.path and b"/./" not in address.path, "a path that leads elsewhere")
+    promise(re.fullmatch(rb"[a-z0-9.-]+(:[0-9]+)?|\[[0-9a-f:]+\](:[0-9]+)?", address.authority), "an authority")
+    # another reader of URLs goes to the same place
+    if address not in {_HOME, replace(current, path=address.path)}:
+        hosts = {_host(line.partition(b":")[2].strip().decode("latin-1")) for line in lines}
+        promise(address.host in hosts, "another reader goes elsewhere")
+    return True
+
+
+def _host(url: str) -> str | None:
+    try:
+        host = urlsplit(url).hostname or ""
+        return str(ip_address(host)) if ":" in host else host
+    except ValueError:
+        return None
+
+
+_HOME = upstream_address("https://mail.example.com")
+_OTHER = upstream_address("https://two.example.com:8443")
+_ALLOWED = {("mail.example.com", 443), ("two.example.com", 8443), ("two.example.com", 443), ("2001:db8::1", 443)}
+_LOCATIONS = Locations(_HOME, ("two.example.com", "two.example.com:8443", "[2001:db8::1]"), "https://gate.example.com")
+
+LOCATION = Target(
+    "location",
+    check_location,
+    (
+        b"\x04\x00X-MS-Location: https://two.example.com/Microsoft-Server-ActiveSync",
+        b"\x01\x00Server: x\r\nLocation: https://two.example.com:8443/owa/Microsoft-Server-ActiveSync?Cmd=Sync&User=a",
+        b"\x02\x01location: //mail.example.com/Microsoft-Server-ActiveSync/default.eas",
+        b"\x03\x01Location: /a/Microsoft-Server-ActiveSync",
+        b"\x04\x00x-ms-location: HTTPS://[2001:DB8::1]:443/",
+        b"\x05\x01Server: x",
+        b"\x01\x00Location: http://two.example.com/",
+    ),
+    cut_at(rb"\r\n|[/:?#@.\[\] ]"),
+    (
+        b"/", b"//", b"///", b"\\", b"@", b":", b"#", b"?", b"%", b"%2e", b"%40", b"https://", b"http://", b"HTTPS:", b"javascript:", b"..",
+        b"/./", b"/../", b"evil.example.com", b"two.example.com", b"mail.example.com", b"gate.example.com", b"two.example.com:", b":443", b":8443",
+        b":0", b":65536", b":0443", b":99999999999", b"[::1]", b"[2001:db8::1]", b"[::ffff:10.0.0.1]", b"[2001:db8::1%25a]", b"user:pass@", b".",
+        b"\t", b"\x00", b"\xff", b"\r\nLocation: https://evil.example.com/", b"X-MS-Location:", b"location:", b" ", b"a" * 2100, "\u3002".encode(),
+    ),
+    ("gatepost.gateway.locations",),
+    weight=4,
 )  # fmt: skip
 
 
