@@ -29,7 +29,7 @@ class SourceError(Exception):
     """A source could not say; nothing was learned, and nothing may change because of it."""
 
 
-class SourceUnavailable(SourceError):
+class SourceUnavailable(SourceError):  # noqa: N818 - it is how the source is
     """The same question may be answered later; not before `retry_after` seconds, where that is known."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
@@ -37,7 +37,7 @@ class SourceUnavailable(SourceError):
         self.retry_after = retry_after
 
 
-class SourceRefused(SourceError):
+class SourceRefused(SourceError):  # noqa: N818 - it is what the source did
     """The source understood and said no, or cannot be meant as configured: a person has to look."""
 
 
