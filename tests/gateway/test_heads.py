@@ -55,6 +55,7 @@ async def ask(phone, sent):
 def test_a_recognised_request_is_decided_anew_each_time(tmp_path):
     async def story():
         async with rig(tmp_path) as r:
+            r.knows()
             phone = await r.phone()
             for _ in range(4):
                 assert (await ask(phone, request())).body == b"upstream"
