@@ -30,7 +30,7 @@ from gatepost.control.throttle import Throttle
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.limits import Limits
 from gatepost.gateway.server import Gateway
-from gatepost.operations import access_keys, users
+from gatepost.operations import access_keys, mobile_device_access_overrides, users
 from gatepost.operations.context import Context
 from gatepost.settings import Address, Settings, SettingsError
 from gatepost.store import feed
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("gatepost.serve")
 
 _COMPACT_SECONDS = 600.0
+_EXPIRE_SECONDS = 1.0
 _FOLLOW_SECONDS = 1.0  # it takes a millisecond or two; whatever keeps the gateway must not keep the administrator
 _HEAD_BYTES = 65536
 _OTHER_FILES = 200  # the store's, the API's, the proofs', the logs'
@@ -83,7 +84,7 @@ class Server:
         self._store: Store | None = None
         self._gateway: Gateway | None = None
         self._control: _Control | None = None
-        self._compaction: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def gateway_address(self) -> Address | None:
@@ -122,7 +123,10 @@ class Server:
             raise
         await self._control.start()
         if self.role is not Role.GATEWAY:
-            self._compaction = asyncio.create_task(_compact(self._store))
+            self._tasks = [
+                asyncio.create_task(_compact(self._store)),
+                asyncio.create_task(_expire(self._context("gatepost"))),
+            ]
         log.info(
             "ready",
             role=self.role.value,
@@ -134,8 +138,8 @@ class Server:
     async def stop(self) -> None:
         """Take nothing new, end what is in flight, write down what was seen."""
         log.info("stopping")
-        if self._compaction is not None:
-            self._compaction.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self._gateway is not None:
             await self._gateway.stop()
         if self._control is not None:
@@ -335,6 +339,17 @@ def _bind(key: str, address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with _listening(key, address):
         return socket.create_server((address.host, address.port), family=family, backlog=1024)
+
+
+async def _expire(context: Context) -> None:
+    """Take back overrides whose time is up; gateways go without them already."""
+    while True:
+        await asyncio.sleep(_EXPIRE_SECONDS)
+        try:
+            while await asyncio.to_thread(mobile_device_access_overrides.expire, context):
+                pass
+        except Exception as error:  # noqa: BLE001 - the store is away: they stay due
+            log.warning("overrides.not_expired", error=str(error))
 
 
 async def _compact(store: Store) -> None:

@@ -44,7 +44,7 @@ def test_all_steps_in_order():
             {"overrides": [override(DENY)]},
             {},
             Step.OVERRIDE,
-            "an override names device `6APMEKPHCP2ND42VIJ4BR8ECDO`",
+            "a person's override names device `6APMEKPHCP2ND42VIJ4BR8ECDO`",
         ),
         ({}, {}, Step.DEVICE_RULES, "no mobile device access rule matches"),
         ({"rules": [device_rule("all", ALLOW)]}, {}, Step.DEVICE_RULES, "matched by `all`"),

@@ -29,6 +29,7 @@ from gatepost.model import (
     GroupMember,
     Kind,
     OrganizationState,
+    Owner,
     enrolled_user_id,
 )
 
@@ -163,8 +164,50 @@ def test_who_is_in_which_group_only_moves_the_revision():
 def test_overrides_are_kept_by_the_canonical_device_id():
     rules = RuleSet.build(organization(), overrides=[override(DENY, device_id=DEVICE_ID.lower())])
     assert set(rules.overrides) == {("alice-id", DEVICE_ID)}
-    deleted = change(1, Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("alice-id", DEVICE_ID.lower()))
+    deleted = change(1, Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("alice-id", DEVICE_ID.lower(), "person"))
     assert set(rules.apply(deleted).overrides) == set()
+
+
+@pytest.mark.parametrize("bridge_deny_wins", [False, True])
+@pytest.mark.parametrize(
+    ("person", "bridge", "expected"),
+    [
+        (None, None, None),
+        (ALLOW, None, Owner.PERSON),
+        (None, DENY, Owner.BRIDGE),
+        (DENY, ALLOW, Owner.PERSON),
+        (ALLOW, ALLOW, Owner.PERSON),
+        (DENY, DENY, "either"),
+        (ALLOW, DENY, "either"),
+    ],
+)
+def test_a_person_s_override_comes_before_the_bridge_s(person, bridge, expected, bridge_deny_wins):
+    effects = {Owner.PERSON: person, Owner.BRIDGE: bridge}
+    there = [override(effect, owner=owner) for owner, effect in effects.items() if effect]
+    rules = RuleSet.build(organization(), overrides=there, bridge_deny_wins=bridge_deny_wins)
+    found = rules.override("alice-id", ("OTHER", DEVICE_ID))
+    if expected == "either":
+        expected = Owner.BRIDGE if bridge_deny_wins else Owner.PERSON
+    assert (found and found.owner) == expected
+
+
+def test_of_two_spellings_the_one_that_denies_wins_among_the_same_owner_s():
+    text, hexadecimal = override(ALLOW), override(DENY, device_id="41")
+    for there in ([text, hexadecimal], [hexadecimal, text]):
+        rules = RuleSet.build(organization(), overrides=there)
+        assert rules.override("alice-id", (DEVICE_ID, "41")) == hexadecimal
+    rules = RuleSet.build(organization(), overrides=[text, replace(hexadecimal, owner=Owner.BRIDGE)])
+    assert rules.override("alice-id", (DEVICE_ID, "41")) == text
+
+
+def test_an_override_that_expires_goes_and_one_that_took_its_place_stays():
+    old = override(ALLOW, expires=NOW)
+    rules = RuleSet.build(organization(), overrides=[old])
+    assert rules.without(old).override("alice-id", (DEVICE_ID,)) is None
+    renewed = RuleSet.build(organization(), overrides=[override(ALLOW)])
+    assert renewed.without(old) is renewed
+    bridges = RuleSet.build(organization(), overrides=[replace(old, owner=Owner.BRIDGE)])
+    assert bridges.without(old) is bridges
 
 
 def test_the_order_in_which_rules_arrive_means_nothing():
@@ -177,7 +220,9 @@ def test_the_order_in_which_rules_arrive_means_nothing():
 
 def test_a_change_leaves_what_it_does_not_touch_alone():
     rules = RuleSet.build(organization(), users=[ALICE], rules=[device_rule("a", ALLOW), device_rule("b", ALLOW)])
-    after = rules.apply(change(1, Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("alice-id", DEVICE_ID), override(ALLOW)))
+    after = rules.apply(
+        change(1, Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("alice-id", DEVICE_ID, "person"), override(ALLOW))
+    )
     assert after.device_rules is rules.device_rules
     assert after.access_control_rules is rules.access_control_rules
     changed = rules.apply(change(1, Kind.MOBILE_DEVICE_ACCESS_RULE, ("b",), device_rule("b", DENY)))
@@ -208,7 +253,7 @@ def test_deleting_what_is_not_there_changes_nothing():
     for kind, key in (
         (Kind.USER, ("nobody",)),
         (Kind.GROUP, ("nobody",)),
-        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("nobody", "X")),
+        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("nobody", "X", "person")),
         (Kind.MOBILE_DEVICE_ACCESS_RULE, ("nothing",)),
         (Kind.ACCESS_CONTROL_RULE, ("nothing",)),
     ):
@@ -286,7 +331,13 @@ _changes = st.one_of(
     ),
     st.tuples(
         st.just(Kind.MOBILE_DEVICE_ACCESS_OVERRIDE),
-        st.builds(override, st.sampled_from([ALLOW, DENY]), st.sampled_from(["u1", "u2"]), st.sampled_from("Xx")),
+        st.builds(
+            override,
+            st.sampled_from([ALLOW, DENY]),
+            st.sampled_from(["u1", "u2"]),
+            st.sampled_from("Xx"),
+            owner=st.sampled_from(Owner),
+        ),
         st.booleans(),
     ),
 )
@@ -304,7 +355,7 @@ def _key(kind, noun):
             return (noun.rule_id,)
         case Kind.ACCESS_CONTROL_RULE:
             return (noun.name,)
-    return (noun.user_id, noun.device_id.upper())
+    return (noun.user_id, noun.device_id.upper(), noun.owner.value)
 
 
 def _logins(one):

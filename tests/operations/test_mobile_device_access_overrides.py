@@ -1,6 +1,9 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from gatepost.model import Effect, EntityState
+from gatepost.model import Effect, EntityState, Owner, Role
 from gatepost.operations import aliases, registrations, users
 from gatepost.operations import mobile_device_access_overrides as overrides
 from gatepost.operations.errors import EntityNotFoundException, EntityStateException, ResourceNotFoundException
@@ -121,3 +124,73 @@ def test_a_group_is_no_user(context, organization_id, sales, identity, revision)
         with pytest.raises(EntityNotFoundException):
             overrides.delete(context, organization_id=organization_id, user_id=named, device_id="A1")
     assert revision() == before
+
+
+@pytest.fixture
+def bridge(context):
+    """The same store, asked with an access key of the role `bridge`."""
+    return replace(context, caller="AKIABRIDGE", role=Role.BRIDGE)
+
+
+def shown(context, organization_id):
+    return [
+        (one.device_id, one.effect, one.owner) for one in overrides.list(context, organization_id=organization_id).items
+    ]
+
+
+def test_the_bridge_and_people_do_not_touch_each_other_s(context, bridge, organization_id, alice):
+    put(bridge, organization_id, alice, "A1", "ALLOW", description="compliant")
+    assert shown(context, organization_id) == [("A1", Effect.ALLOW, Owner.BRIDGE)]
+    put(context, organization_id, alice, "A1", "DENY", description="lost")
+    assert shown(context, organization_id) == shown(bridge, organization_id) == [("A1", Effect.DENY, Owner.PERSON)]
+    overrides.delete(bridge, organization_id=organization_id, user_id=alice, device_id="A1")
+    put(bridge, organization_id, alice, "A1", "ALLOW")
+    assert get(bridge, organization_id, alice, "A1").description == "lost"
+    overrides.delete(context, organization_id=organization_id, user_id=alice, device_id="A1")
+    assert shown(context, organization_id) == [("A1", Effect.ALLOW, Owner.BRIDGE)]
+    overrides.delete(context, organization_id=organization_id, user_id=alice, device_id="A1")
+    assert shown(context, organization_id) == []
+    overrides.delete(context, organization_id=organization_id, user_id=alice, device_id="A1")
+
+
+def test_posture_above_all_where_that_is_set(context, bridge, organization_id, alice):
+    put(context, organization_id, alice, "A1", "ALLOW")
+    put(bridge, organization_id, alice, "A1", "DENY")
+    assert get(context, organization_id, alice, "A1").owner is Owner.PERSON
+    above_all = replace(context, bridge_deny_wins=True)
+    assert get(above_all, organization_id, alice, "A1").owner is Owner.BRIDGE
+    put(bridge, organization_id, alice, "A1", "ALLOW")
+    assert get(above_all, organization_id, alice, "A1").owner is Owner.PERSON
+
+
+def test_pages_of_pairs_with_one_and_two_overrides_neither_skip_nor_repeat(context, bridge, organization_id, alice):
+    for number in range(11):
+        put(context if number % 3 else bridge, organization_id, alice, f"D{number:02}")
+        if number % 2:
+            put(bridge, organization_id, alice, f"D{number:02}")
+    for size in (1, 2, 3, 10, 11, 100):
+        found, token = [], None
+        while True:
+            page = overrides.list(context, organization_id=organization_id, next_token=token, max_results=size)
+            assert len(page.items) <= size
+            found += [one.device_id for one in page.items]
+            token = page.next_token
+            if token is None:
+                break
+        assert found == [f"D{number:02}" for number in range(11)]
+
+
+def test_what_expired_is_taken_back_and_nothing_else(context, organization_id, alice):
+    now = context.now()
+    for device_id, expires in (
+        ("PAST", now - timedelta(seconds=1)),
+        ("NEXT", now + timedelta(hours=1)),
+        ("NEVER", None),
+    ):
+        put(context, organization_id, alice, device_id, expires=expires)
+    assert overrides.expire(context) == 1
+    assert overrides.expire(context) == 0
+    assert [device_id for device_id, _, _ in shown(context, organization_id)] == ["NEVER", "NEXT"]
+    put(context, organization_id, alice, "NEXT")
+    later = replace(context, now=lambda: now + timedelta(days=1))
+    assert overrides.expire(later) == 0, "put again without an end"

@@ -192,6 +192,31 @@ def test_0003_finds_the_logins_of_those_who_were_deleted(empty_url, up_to):
     ]
 
 
+def test_0005_leaves_the_overrides_to_people_and_has_gateways_load_again(empty_url, up_to):
+    up_to("0004")
+    organization, moment = "m-0123456789abcdef0123456789abcdef", "'2026-01-01 00:00:00'"
+    execute(
+        empty_url,
+        "INSERT INTO organizations (organization_id, alias, directory, domains, default_domain, state, date_created) "
+        f"VALUES ('{organization}', 'example', 'open', '[]', 'example.com', 'Active', {moment})",
+        "INSERT INTO users (organization_id, user_id, name, aliases, state, attributes, date_created, name_key)"
+        f" VALUES ('{organization}', 'alice', 'alice', '[]', 'ENABLED', '[]', {moment}, 'alice')",
+        "INSERT INTO mobile_device_access_overrides "
+        "(organization_id, user_id, device_id, effect, description, date_created, date_modified) "
+        f"VALUES ('{organization}', 'alice', 'ABC', 'DENY', 'lost', {moment}, {moment})",
+        "INSERT INTO changes (revision, organization_id, kind, key, noun, at) "
+        f"VALUES (1, '{organization}', 'mobile_device_access_override', '[\"alice\", \"ABC\"]', NULL, {moment})",
+        "UPDATE revision_counter SET value = 1",
+    )
+    migrate.upgrade(empty_url)
+    columns = "user_id, device_id, owner, effect, description, expires"
+    assert execute(empty_url, f"SELECT {columns} FROM mobile_device_access_overrides") == [
+        ("alice", "ABC", "person", "DENY", "lost", None)
+    ]
+    assert execute(empty_url, "SELECT value, compacted FROM revision_counter") == [(1, 1)]
+    assert execute(empty_url, "SELECT count(*) FROM changes") == [(0,)]
+
+
 def test_status_creates_no_file(tmp_path):
     assert migrate.status(f"sqlite:///{tmp_path}/none.db").current is None
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.store.nouns import ORGANIZATION, a_user, an_organization, an_override, minutes
 
-from gatepost.model import Effect, Kind
+from gatepost.model import Effect, Kind, Owner
 from gatepost.store import feed, mobile_device_access_overrides, organizations, users
 from gatepost.store.errors import StoreError
 
@@ -31,16 +31,16 @@ def test_what_was_put_is_got_replaced_and_deleted(store):
     changed = an_override("u-2", "ABC", effect=Effect.ALLOW, date_modified=minutes(1))
     put(store, changed)
     with store.read() as reader:
-        assert mobile_device_access_overrides.get(reader, ORGANIZATION, "u-2", "ABC") == changed
-        assert mobile_device_access_overrides.get(reader, ORGANIZATION, "u-3", "ABC") is None
+        assert mobile_device_access_overrides.get(reader, ORGANIZATION, "u-2", "ABC", Owner.PERSON) == changed
+        assert mobile_device_access_overrides.get(reader, ORGANIZATION, "u-3", "ABC", Owner.PERSON) is None
     with store.begin() as transaction:
-        assert mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-2", "ABC") is True
-        assert mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-2", "ABC") is False
+        assert mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-2", "ABC", Owner.PERSON) is True
+        assert mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-2", "ABC", Owner.PERSON) is False
     told = feed.changes_after(store, store.epoch, first - 1)
     assert [(one.kind, one.key, one.noun) for one in told] == [
-        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC"), override),
-        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC"), changed),
-        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC"), None),
+        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC", "person"), override),
+        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC", "person"), changed),
+        (Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("u-2", "ABC", "person"), None),
     ]
 
 
@@ -57,7 +57,9 @@ def test_pages_go_on_behind_a_position_whatever_came_or_went(store):
     assert page == everything[:4]
     position = mobile_device_access_overrides.position(page[-1])
     with store.begin() as transaction:
-        mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-3", "A")  # the position itself
+        mobile_device_access_overrides.delete(
+            transaction, ORGANIZATION, "u-3", "A", Owner.PERSON
+        )  # the position itself
         mobile_device_access_overrides.put(transaction, an_override("u-2", "0"))  # before it
     with store.read() as reader:
         rest = mobile_device_access_overrides.page(reader, ORGANIZATION, position, 9)
@@ -74,3 +76,30 @@ def test_pages_of_a_user_a_device_or_both(store):
         assert pairs(page(reader, ORGANIZATION, "u-2/B", 9, device_id="B")) == [("u-3", "B")]
         assert pairs(page(reader, ORGANIZATION, None, 9, user_id="u-2", device_id="A")) == [("u-2", "A")]
         assert page(reader, ORGANIZATION, None, 9, user_id="u/1") == []
+
+
+def test_a_person_s_and_the_bridge_s_are_two(store):
+    person, bridge = (an_override("u-2", "ABC", owner=owner, expires=minutes(5)) for owner in Owner)
+    put(store, bridge, person)
+    with store.begin() as transaction:
+        found = [mobile_device_access_overrides.get(transaction, ORGANIZATION, "u-2", "ABC", one) for one in Owner]
+        assert found == [person, bridge]
+        assert mobile_device_access_overrides.page(transaction, ORGANIZATION, None, 9) == [bridge, person]
+        position = mobile_device_access_overrides.position(bridge)
+        assert mobile_device_access_overrides.page(transaction, ORGANIZATION, position, 9) == []
+        assert mobile_device_access_overrides.delete(transaction, ORGANIZATION, "u-2", "ABC", Owner.BRIDGE)
+        assert mobile_device_access_overrides.page(transaction, ORGANIZATION, None, 9) == [person]
+
+
+def test_those_whose_time_is_up_are_found(store):
+    put(
+        store,
+        an_override("u-2", "A", expires=minutes(1)),
+        an_override("u-3", "B", expires=minutes(2)),
+        an_override("u-3", "C"),
+    )
+    with store.read() as reader:
+        for minute, devices in ((0, []), (1, ["A"]), (2, ["A", "B"])):
+            found = mobile_device_access_overrides.expired(reader, minutes(minute), 9)
+            assert [one.device_id for one in found] == devices
+        assert len(mobile_device_access_overrides.expired(reader, minutes(2), 1)) == 1

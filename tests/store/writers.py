@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.store.nouns import ORGANIZATION, a_rule, a_user, an_override
 
+from gatepost.model import Owner
 from gatepost.store import feed, mobile_device_access_overrides, mobile_device_access_rules, users
 from gatepost.store.database import Store
 
@@ -34,7 +35,7 @@ def write(store: Store, name: str, number: int) -> None:
         if number % 3 == 0:
             mobile_device_access_overrides.put(transaction, an_override(name, description=f"{number}"))
         elif number % 3 == 1:
-            mobile_device_access_overrides.delete(transaction, ORGANIZATION, name, "ABC")
+            mobile_device_access_overrides.delete(transaction, ORGANIZATION, name, "ABC", Owner.PERSON)
         else:
             mobile_device_access_rules.put(transaction, a_rule(name, name=f"{number}"))
 

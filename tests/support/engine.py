@@ -73,8 +73,8 @@ def access_rule(name: str, effect: Effect, **lists) -> AccessControlRule:
     )
 
 
-def override(effect: Effect, user_id="alice-id", device_id=DEVICE_ID) -> MobileDeviceAccessOverride:
-    return MobileDeviceAccessOverride(ORGANIZATION_ID, user_id, device_id, effect, None, NOW, NOW)
+def override(effect: Effect, user_id="alice-id", device_id=DEVICE_ID, **more) -> MobileDeviceAccessOverride:
+    return MobileDeviceAccessOverride(ORGANIZATION_ID, user_id, device_id, effect, None, NOW, NOW, **more)
 
 
 def change(revision: int, kind: Kind, key: tuple[str, ...], noun=None) -> Change:

@@ -202,9 +202,16 @@ class Rig:
             self.context, organization_id=self.organization_id, name=name, effect=effect, **conditions
         )
 
-    def override(self, effect: str, device_id: str = "PHONE1", user_id: str = ALICE) -> None:
+    def override(
+        self, effect: str, device_id: str = "PHONE1", user_id: str = ALICE, expires: datetime | None = None
+    ) -> None:
         mobile_device_access_overrides.put(
-            self.context, organization_id=self.organization_id, user_id=user_id, device_id=device_id, effect=effect
+            self.context,
+            organization_id=self.organization_id,
+            user_id=user_id,
+            device_id=device_id,
+            effect=effect,
+            expires=expires,
         )
 
     def knows(self, login: str = ALICE, password: str = PASSWORD) -> None:

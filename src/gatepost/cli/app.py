@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gatepost import __version__
-from gatepost.cli import db, demo, devices, explain, init, keys, serve
+from gatepost.cli import db, demo, devices, explain, init, keys, override, serve
 from gatepost.cli.failure import Failure
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("explain")(explain.explain)
 app.add_typer(devices.app, name="devices")
+app.add_typer(override.app, name="override")
 app.add_typer(keys.app, name="keys")
 app.add_typer(db.app, name="db")
 

@@ -145,13 +145,10 @@ def _access_control_rules(ruleset: RuleSet, request: AccessRequest) -> Decision 
 
 
 def _override(ruleset: RuleSet, request: AccessRequest) -> Decision | None:
-    effect = None
-    for device_id in request.device_ids:
-        override = ruleset.overrides.get((request.user_id, device_id)) if request.user_id else None
-        # Two spellings of one device with two opinions: the one that denies wins.
-        if override is not None and effect is not Effect.DENY:
-            effect = Effect(override.effect)
-    return None if effect is None else Decision(effect, Reason.MOBILE_DEVICE_ACCESS_OVERRIDE, (), ruleset.revision)
+    override = ruleset.override(request.user_id, request.device_ids) if request.user_id else None
+    if override is None:
+        return None
+    return Decision(Effect(override.effect), Reason.MOBILE_DEVICE_ACCESS_OVERRIDE, (), ruleset.revision)
 
 
 def _device_rules(ruleset: RuleSet, request: AccessRequest) -> Decision:

@@ -15,7 +15,7 @@ from gatepost.engine.access import Reason
 from gatepost.engine.decide import STEPS, Step, access_control_effect, decide
 from gatepost.engine.matching import NONE, AddressRanges, access_subject, address_number, shown
 from gatepost.engine.rules import RuleError
-from gatepost.model import Action
+from gatepost.model import Action, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -126,12 +126,22 @@ def _decided(decision: Decision, ruleset: RuleSet, request: AccessRequest) -> st
         Reason.USER_NOT_ENABLED: f"user `{request.user_id}` is not enabled",
         Reason.ACCESS_CONTROL_RULE: f"matched by {rules}",
         Reason.NO_ACCESS_CONTROL_RULE: "no access control rule matches",
-        Reason.MOBILE_DEVICE_ACCESS_OVERRIDE: f"an override names device {_quoted(request.device_ids)}",
+        Reason.MOBILE_DEVICE_ACCESS_OVERRIDE: _override(ruleset, request),
         Reason.MOBILE_DEVICE_ACCESS_RULE: f"matched by {rules}",
         Reason.NO_MOBILE_DEVICE_ACCESS_RULE: "no mobile device access rule matches",
         Reason.DEVICE_INFORMATION_REQUIRED: f"depends on {', '.join(decision.waits_for)}, not reported yet",
     }
     return texts.get(decision.reason) or decision.error or str(decision.reason)
+
+
+def _override(ruleset: RuleSet, request: AccessRequest) -> str:
+    override = ruleset.override(request.user_id or "", request.device_ids)
+    if override is None:
+        return f"an override names device {_quoted(request.device_ids)}"
+    whose = "the MDM bridge's" if override.owner is Owner.BRIDGE else "a person's"
+    until = "" if override.expires is None else f", until {override.expires:%Y-%m-%d %H:%M} UTC"
+    why = f": {override.description}" if override.description else ""
+    return f"{whose} override names device `{override.device_id}`{until}{why}"
 
 
 def _rules(step: Step, ruleset: RuleSet, request: AccessRequest, produced: Sequence[str]) -> tuple[RuleExplained, ...]:

@@ -11,6 +11,7 @@ from gatepost.engine.rules import CompiledRule, compile_access_control_rule, com
 from gatepost.model import (
     AccessControlRule,
     Directory,
+    Effect,
     EntityState,
     Group,
     Kind,
@@ -18,6 +19,7 @@ from gatepost.model import (
     MobileDeviceAccessRule,
     Organization,
     OrganizationState,
+    Owner,
     User,
     address_key,
     canonical_device_id,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from gatepost.model import Change, Entity, Noun
 
 OverrideKey: TypeAlias = tuple[str, str]
+_Overrides: TypeAlias = Map[OverrideKey, MobileDeviceAccessOverride]
 _Owners: TypeAlias = Map[str, frozenset[str]]
 _N = TypeVar("_N")
 
@@ -40,7 +43,8 @@ class RuleSet:
     """One organization at one revision.
 
     `logins` holds the name, address and aliases of every user who is not deleted, `deleted_logins` those of deleted
-    users with all who had them; both by `address_key`. `overrides` is keyed by (user id, canonical DeviceId). The rule
+    users with all who had them; both by `address_key`. `overrides` are people's and `bridge_overrides` the MDM bridge's,
+    both by (user id, canonical DeviceId); with `bridge_deny_wins` a DENY of the bridge beats a person's ALLOW. The rule
     lists are in the order of their keys, so that the order in which rules arrive means nothing. `group_user_ids` are the
     ids under which an open directory would take up the addresses of `groups`; nobody logs in with those.
     """
@@ -50,11 +54,13 @@ class RuleSet:
     users: Map[str, User]
     logins: Map[str, str]
     deleted_logins: _Owners
-    overrides: Map[OverrideKey, MobileDeviceAccessOverride]
+    overrides: _Overrides
+    bridge_overrides: _Overrides
     device_rules: tuple[CompiledRule[ShownDevice], ...]
     access_control_rules: tuple[CompiledRule[AccessSubject], ...]
     groups: Map[str, Group]
     group_user_ids: _Owners
+    bridge_deny_wins: bool = False
 
     @classmethod
     def build(
@@ -67,23 +73,47 @@ class RuleSet:
         access_control_rules: Iterable[AccessControlRule] = (),
         groups: Iterable[Group] = (),
         revision: int = 0,
+        bridge_deny_wins: bool = False,
     ) -> RuleSet:
         """The rules of `organization`, in any order; no two users who are not deleted may share a login."""
         known_groups = Map({group.group_id: group for group in groups})
         known = Map({user.user_id: user for user in users})
         logins = {login: user.user_id for user in known.values() if _is_live(user) for login in _logins(user)}
+        owned: dict[Owner, dict[OverrideKey, MobileDeviceAccessOverride]] = {owner: {} for owner in Owner}
+        for one in overrides:
+            owned[one.owner][one.user_id, canonical_device_id(one.device_id)] = one
         return cls(
             organization,
             revision,
             known,
             Map(logins),
             _owners((user.user_id, _logins(user)) for user in known.values() if not _is_live(user)),
-            Map({(one.user_id, canonical_device_id(one.device_id)): one for one in overrides}),
+            Map(owned[Owner.PERSON]),
+            Map(owned[Owner.BRIDGE]),
             tuple(sorted(map(compile_device_rule, rules), key=_key)),
             tuple(sorted(map(compile_access_control_rule, access_control_rules), key=_key)),
             known_groups,
             _group_user_ids(organization, known_groups.values()),
+            bridge_deny_wins,
         )
+
+    def without(self, override: MobileDeviceAccessOverride) -> RuleSet:
+        """The rules as they are once `override`, if it is still there as it is, has expired."""
+        pair = (override.user_id, canonical_device_id(override.device_id))
+        theirs = self.overrides if override.owner is Owner.PERSON else self.bridge_overrides
+        return self._with_override((*pair, override.owner.value), None) if theirs.get(pair) == override else self
+
+    def override(self, user_id: str, device_ids: Iterable[str]) -> MobileDeviceAccessOverride | None:
+        """The override in force for a device with these (canonical) spellings of its id.
+
+        A person's comes before the bridge's, unless the bridge's is a DENY and `bridge_deny_wins`. Where two spellings of
+        one device have two opinions of the same owner, the one that denies wins.
+        """
+        pairs = [(user_id, device_id) for device_id in device_ids]
+        bridges = _strictest(self.bridge_overrides, pairs) if self.bridge_overrides else None
+        if bridges is not None and bridges.effect is Effect.DENY and self.bridge_deny_wins:
+            return bridges
+        return _strictest(self.overrides, pairs) or bridges
 
     def apply(self, change: Change) -> RuleSet:
         """The rules after `change`; a change older than these rules is already in them.
@@ -188,10 +218,13 @@ class RuleSet:
         return replace(self, groups=groups, group_user_ids=ids)
 
     def _with_override(self, key: tuple[str, ...], override: MobileDeviceAccessOverride | None) -> RuleSet:
-        pair = (key[0], canonical_device_id(key[1]))
+        pair, owner = (key[0], canonical_device_id(key[1])), Owner(key[2])
+        theirs = self.overrides if owner is Owner.PERSON else self.bridge_overrides
         if override is not None:
-            return replace(self, overrides=self.overrides.set(pair, override))
-        return replace(self, overrides=self.overrides.delete(pair)) if pair in self.overrides else self
+            theirs = theirs.set(pair, override)
+        elif pair in theirs:
+            theirs = theirs.delete(pair)
+        return replace(self, overrides=theirs) if owner is Owner.PERSON else replace(self, bridge_overrides=theirs)
 
     def _with_user(self, user_id: str, user: User | None) -> RuleSet:
         users, logins, deleted = self.users, self.logins, self.deleted_logins
@@ -272,3 +305,12 @@ def _of(kind: type[_N], noun: Noun) -> _N:
     if not isinstance(noun, kind):
         raise TypeError(f"a change carries a {type(noun).__name__} where a {kind.__name__} belongs")
     return noun
+
+
+def _strictest(overrides: _Overrides, pairs: Iterable[OverrideKey]) -> MobileDeviceAccessOverride | None:
+    found = None
+    for pair in pairs:
+        override = overrides.get(pair)
+        if override is not None and (found is None or override.effect is Effect.DENY):
+            found = override
+    return found

@@ -43,6 +43,7 @@ class GatewayConfiguration:
     redirect_hosts: tuple[str, ...] = ()
     protocol_versions: tuple[str, ...] = ()
     refused_commands: tuple[str, ...] = ()
+    bridge_deny_wins: bool = False
     limits: Limits = field(default_factory=Limits)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from gatepost.engine import RuleSet
+from gatepost.gateway.expiring import Expiring
 from gatepost.model import (
     AccessControlRule,
     Change,
@@ -26,6 +27,7 @@ from gatepost.store import feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from gatepost.store.database import Store
 
@@ -41,7 +43,13 @@ class Replica:
     again. Devices are handed on (`devices` at load, Kind.DEVICE changes later) and not kept here.
     """
 
-    def __init__(self, store: Store, on_change: Callable[[Sequence[Change] | None], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        on_change: Callable[[Sequence[Change] | None], None],
+        *,
+        bridge_deny_wins: bool = False,
+    ) -> None:
         self.rulesets: dict[str, RuleSet] = {}
         self.domains: dict[str, str] = {}
         self.devices: tuple[Device, ...] = ()
@@ -49,6 +57,8 @@ class Replica:
         self._epoch = ""
         self._store = store
         self._on_change = on_change
+        self._bridge_deny_wins = bridge_deny_wins
+        self._expiring = Expiring()
         self._heard = float("-inf")
         self._broken = False
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
@@ -89,7 +99,7 @@ class Replica:
 
     def load(self) -> None:
         """Read everything once, before the first phone is let near; blocks."""
-        self._install(*_read(self._store))
+        self._install(*self._read())
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Follow the feed from here on."""
@@ -127,11 +137,14 @@ class Replica:
 
     def _read_again(self) -> tuple[feed.Snapshot, dict[str, RuleSet], float] | None:
         try:
-            return _read(self._store)
+            return self._read()
         except Exception as error:  # noqa: BLE001 - whatever it was, the gateway goes on with what it has
             log.warning("replica.load_failed", error=str(error))
             self._stop.wait(_RETRY_SECONDS)
             return None
+
+    def _read(self) -> tuple[feed.Snapshot, dict[str, RuleSet], float]:
+        return _read(self._store, bridge_deny_wins=self._bridge_deny_wins)
 
     def _post(self, loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
         if loop.is_closed():  # nobody is left to follow for
@@ -162,10 +175,28 @@ class Replica:
             if ruleset is not None:
                 self.rulesets[change.organization_id] = ruleset.apply(change)
             elif isinstance(change.noun, Organization):
-                self.rulesets[change.organization_id] = RuleSet.build(change.noun, revision=change.revision)
+                self.rulesets[change.organization_id] = RuleSet.build(
+                    change.noun, revision=change.revision, bridge_deny_wins=self._bridge_deny_wins
+                )
+            if isinstance(change.noun, MobileDeviceAccessOverride):
+                self._expiring.add(change.noun)
             if change.kind is Kind.ORGANIZATION:
                 self._index_domains()
         self.revision = changes[-1].revision
+
+    def expire(self, now: datetime) -> None:
+        """Go without overrides whose time is up, until the store does too: an ALLOW ends on time whoever else is down."""
+        gone = []
+        for override in self._expiring.due(now):
+            ruleset = self.rulesets.get(override.organization_id)
+            after = ruleset if ruleset is None else ruleset.without(override)
+            if after is not None and after is not ruleset:
+                self.rulesets[override.organization_id] = after
+                key = (override.user_id, override.device_id, override.owner.value)
+                kind = Kind.MOBILE_DEVICE_ACCESS_OVERRIDE
+                gone.append(Change(self.revision, override.organization_id, kind, key, None, now))
+        if gone:
+            self._on_change(gone)
 
     def _reinstall(self, snapshot: feed.Snapshot, rulesets: dict[str, RuleSet], heard: float) -> None:
         self._install(snapshot, rulesets, heard)
@@ -176,6 +207,7 @@ class Replica:
         self.rulesets = rulesets
         self._broken = False
         self.devices = tuple(noun for noun in snapshot.nouns if isinstance(noun, Device))
+        self._expiring = Expiring(noun for noun in snapshot.nouns if isinstance(noun, MobileDeviceAccessOverride))
         self.revision, self._epoch, self._heard = snapshot.revision, snapshot.epoch, heard
         self._index_domains()
 
@@ -188,7 +220,7 @@ class Replica:
         }
 
 
-def _read(store: Store) -> tuple[feed.Snapshot, dict[str, RuleSet], float]:
+def _read(store: Store, *, bridge_deny_wins: bool) -> tuple[feed.Snapshot, dict[str, RuleSet], float]:
     heard = time.monotonic()
     snapshot = feed.load(store)
     organizations = [noun for noun in snapshot.nouns if isinstance(noun, Organization)]
@@ -206,6 +238,7 @@ def _read(store: Store) -> tuple[feed.Snapshot, dict[str, RuleSet], float]:
             access_control_rules=access.get(organization.organization_id, ()),
             groups=groups.get(organization.organization_id, ()),
             revision=snapshot.revision,
+            bridge_deny_wins=bridge_deny_wins,
         )
         for organization in organizations
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -61,7 +62,7 @@ class Gateway:
     """
 
     def __init__(self, configuration: GatewayConfiguration, store: Store, enroll: Callable[[str, str], str]) -> None:
-        self.replica = Replica(store, self._changed)
+        self.replica = Replica(store, self._changed, bridge_deny_wins=configuration.bridge_deny_wins)
         self.metrics = GatewayMetrics()
         self.devices = Devices(store, enroll)
         self._configuration = configuration
@@ -108,6 +109,7 @@ class Gateway:
     def load(self) -> None:
         """Read the rules and the devices; blocks. Without them no phone is let near."""
         self.replica.load()
+        self.replica.expire(datetime.now(UTC))
         self.devices.load(self.replica.devices)
         self.replica.devices = ()
 
@@ -199,6 +201,7 @@ class Gateway:
                 self._workings.redirects.sweep()
                 self._workings.heads.sweep(clock.now)
                 self._workings.notices.sweep()
+                self.replica.expire(datetime.fromtimestamp(clock.wall, UTC))
                 decider.look()
                 too_old = decider.too_old
                 if too_old and not self._was_too_old:

@@ -38,6 +38,7 @@ from gatepost.model.rules import (
     ImpersonationRule,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
+    Owner,
 )
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "Noun",
     "Organization",
     "OrganizationState",
+    "Owner",
     "Parked",
     "Posture",
     "Role",

@@ -61,9 +61,19 @@ class MobileDeviceAccessRule:
     date_modified: datetime
 
 
+class Owner(StrEnum):
+    """Whose an override is: a person's, or the MDM bridge's. Neither touches the other's."""
+
+    PERSON = "person"
+    BRIDGE = "bridge"
+
+
 @dataclass(frozen=True, slots=True)
 class MobileDeviceAccessOverride:
-    """One decision for one (user, device); `device_id` is canonical (`canonical_device_id`)."""
+    """One decision of one owner for one (user, device); `device_id` is canonical (`canonical_device_id`).
+
+    From `expires` on it is not one any more.
+    """
 
     organization_id: str
     user_id: str
@@ -72,6 +82,8 @@ class MobileDeviceAccessOverride:
     description: str | None
     date_created: datetime
     date_modified: datetime
+    owner: Owner = Owner.PERSON
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

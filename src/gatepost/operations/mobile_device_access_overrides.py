@@ -1,10 +1,15 @@
-"""Mobile device access overrides: one decision for one (user, device)."""
+"""Mobile device access overrides: decisions for one (user, device), a person's and the MDM bridge's apart.
+
+Through the API a (user, device) shows one override, the one in force. An access key with the role `bridge` writes and
+deletes the bridge's, every other one people's; what a person deletes is what he was shown.
+"""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from gatepost.model import Effect, EntityState, MobileDeviceAccessOverride, canonical_device_id
+from gatepost.model import Effect, EntityState, MobileDeviceAccessOverride, Owner, Role, canonical_device_id
 from gatepost.operations.errors import EntityStateException, ResourceNotFoundException
 from gatepost.operations.organizations import require_active
 from gatepost.operations.paging import Listing, Page
@@ -12,7 +17,12 @@ from gatepost.operations.users import enroll_in, require
 from gatepost.store import mobile_device_access_overrides, users
 
 if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Iterable
+    from datetime import datetime
+
     from gatepost.operations.context import Context
+    from gatepost.store.database import Reader, Transaction
 
 
 def put(
@@ -23,44 +33,88 @@ def put(
     device_id: str,
     effect: str,
     description: str | None = None,
+    expires: datetime | None = None,
 ) -> None:
-    """Create or replace the override; the date of creation stays.
+    """Create or replace the caller's override; the date of creation stays. From `expires` on it is not one any more.
 
     In an open directory an address that is nobody's yet becomes an enabled user. Raises `EntityNotFoundException` for an
     unknown user, `EntityStateException` for one who is not enabled.
     """
     with context.store.begin() as transaction:
-        organization = require_active(transaction, organization_id)
-        user = users.find(transaction, organization_id, user_id)
-        if user is None:
-            user = enroll_in(context, transaction, organization, user_id)
-        if user.state is not EntityState.ENABLED:
-            raise EntityStateException
-        device = canonical_device_id(device_id)
-        known = mobile_device_access_overrides.get(transaction, organization_id, user.user_id, device)
-        now = context.now()
-        override = MobileDeviceAccessOverride(
+        put_in(
+            context,
+            transaction,
             organization_id=organization_id,
-            user_id=user.user_id,
-            device_id=device,
+            user_id=user_id,
+            device_id=device_id,
             effect=Effect(effect),
             description=description,
-            date_created=now if known is None else known.date_created,
-            date_modified=now,
+            expires=expires,
         )
-        mobile_device_access_overrides.put(transaction, override)
+
+
+def put_in(
+    context: Context,
+    transaction: Transaction,
+    *,
+    organization_id: str,
+    user_id: str,
+    device_id: str,
+    effect: Effect,
+    description: str | None = None,
+    expires: datetime | None = None,
+) -> MobileDeviceAccessOverride:
+    """`put`, as a part of a larger transaction; answers what is there now."""
+    organization = require_active(transaction, organization_id)
+    user = users.find(transaction, organization_id, user_id)
+    if user is None:
+        user = enroll_in(context, transaction, organization, user_id)
+    if user.state is not EntityState.ENABLED:
+        raise EntityStateException
+    device, owner = canonical_device_id(device_id), _owner(context)
+    known = mobile_device_access_overrides.get(transaction, organization_id, user.user_id, device, owner)
+    now = context.now()
+    override = MobileDeviceAccessOverride(
+        organization_id=organization_id,
+        user_id=user.user_id,
+        device_id=device,
+        effect=effect,
+        description=description,
+        date_created=now if known is None else known.date_created,
+        date_modified=now,
+        owner=owner,
+        expires=expires,
+    )
+    mobile_device_access_overrides.put(transaction, override)
+    return override
 
 
 def get(context: Context, *, organization_id: str, user_id: str, device_id: str) -> MobileDeviceAccessOverride:
-    """The override of (user, device). Raises `EntityNotFoundException`, `ResourceNotFoundException`."""
+    """The override in force for (user, device). Raises `EntityNotFoundException`, `ResourceNotFoundException`."""
     with context.store.read() as reader:
         user = require(reader, require_active(reader, organization_id), user_id)
-        found = mobile_device_access_overrides.get(
-            reader, organization_id, user.user_id, canonical_device_id(device_id)
-        )
-        if found is None:
+        found = both(reader, organization_id, user.user_id, canonical_device_id(device_id))
+        if not found:
             raise ResourceNotFoundException
-        return found
+        return in_force(context, found)
+
+
+def both(reader: Reader, organization_id: str, user_id: str, device_id: str) -> tuple[MobileDeviceAccessOverride, ...]:
+    """The overrides of (user id, canonical DeviceId), a person's before the bridge's; none, one or both."""
+    found = (
+        mobile_device_access_overrides.get(reader, organization_id, user_id, device_id, owner)
+        for owner in (Owner.PERSON, Owner.BRIDGE)
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def in_force(context: Context, overrides: Iterable[MobileDeviceAccessOverride]) -> MobileDeviceAccessOverride:
+    """Which of the overrides of one (user, device) counts; there is at least one. As `RuleSet.override`."""
+    by_owner = {one.owner: one for one in overrides}
+    bridges = by_owner.get(Owner.BRIDGE)
+    if bridges is not None and context.bridge_deny_wins and bridges.effect is Effect.DENY:
+        return bridges
+    return by_owner.get(Owner.PERSON) or by_owner[Owner.BRIDGE]
 
 
 def list(  # noqa: A001 -- the verb of the API
@@ -72,7 +126,7 @@ def list(  # noqa: A001 -- the verb of the API
     next_token: str | None = None,
     max_results: int | None = None,
 ) -> Page[MobileDeviceAccessOverride]:
-    """The overrides of the organization, of a user, of a device or of both, in the order of user id and device id."""
+    """The overrides in force of the organization, of a user, of a device or of both, by user id and device id."""
     with context.store.read() as reader:
         organization = require_active(reader, organization_id)
         user = None if user_id is None else require(reader, organization, user_id).user_id
@@ -80,16 +134,56 @@ def list(  # noqa: A001 -- the verb of the API
         return Listing("ListMobileDeviceAccessOverrides", (organization_id, user, device)).page(
             next_token,
             max_results,
-            lambda after, limit: mobile_device_access_overrides.page(
-                reader, organization_id, after, limit, user_id=user, device_id=device
-            ),
+            # Twice as many rows hold at least as many pairs; of the last pair one more row tells whether it is whole.
+            lambda after, limit: _in_force_of_each(
+                context,
+                mobile_device_access_overrides.page(
+                    reader, organization_id, after, 2 * limit + 1, user_id=user, device_id=device
+                ),
+            )[:limit],
             mobile_device_access_overrides.position,
         )
 
 
 def delete(context: Context, *, organization_id: str, user_id: str, device_id: str) -> None:
-    """Give the decision back to the rules; an override that is not there is a success. Raises `EntityNotFoundException`."""
+    """Take the override in force back; one that is not there is a success. Raises `EntityNotFoundException`.
+
+    With the role `bridge`, the bridge's own.
+    """
     with context.store.begin() as transaction:
         user = require(transaction, require_active(transaction, organization_id), user_id)
-        device = canonical_device_id(device_id)
-        mobile_device_access_overrides.delete(transaction, organization_id, user.user_id, device)
+        found = both(transaction, organization_id, user.user_id, canonical_device_id(device_id))
+        if context.role is Role.BRIDGE:
+            found = tuple(one for one in found if one.owner is Owner.BRIDGE)
+        if found:
+            delete_in(transaction, in_force(context, found))
+
+
+def delete_in(transaction: Transaction, override: MobileDeviceAccessOverride) -> bool:
+    """Take back this owner's override, as a part of a larger transaction; False when there was none."""
+    return mobile_device_access_overrides.delete(
+        transaction, override.organization_id, override.user_id, override.device_id, override.owner
+    )
+
+
+def expire(context: Context, limit: int = 1_000) -> int:
+    """Take back at most `limit` overrides whose time is up; returns how many there were."""
+    now = context.now()
+    with context.store.read() as reader:
+        if not mobile_device_access_overrides.expired(reader, now, 1):
+            return 0
+    with context.store.begin() as transaction:
+        return sum(
+            delete_in(transaction, one) for one in mobile_device_access_overrides.expired(transaction, now, limit)
+        )
+
+
+def _owner(context: Context) -> Owner:
+    return Owner.BRIDGE if context.role is Role.BRIDGE else Owner.PERSON
+
+
+def _in_force_of_each(
+    context: Context, overrides: Iterable[MobileDeviceAccessOverride]
+) -> builtins.list[MobileDeviceAccessOverride]:
+    pairs = groupby(overrides, key=lambda one: (one.user_id, one.device_id))
+    return [in_force(context, theirs) for _, theirs in pairs]

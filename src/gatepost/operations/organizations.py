@@ -233,7 +233,9 @@ def _require_free(transaction: Transaction, alias: str, domains: tuple[str, ...]
 def _delete_members(transaction: Transaction, organization_id: str) -> None:
     while overrides := mobile_device_access_overrides.page(transaction, organization_id, None, _BATCH):
         for override in overrides:
-            mobile_device_access_overrides.delete(transaction, organization_id, override.user_id, override.device_id)
+            mobile_device_access_overrides.delete(
+                transaction, organization_id, override.user_id, override.device_id, override.owner
+            )
     for state in (EntityState.ENABLED, EntityState.DISABLED):
         while members := users.page(transaction, organization_id, None, _BATCH, state=state):
             for user in members:

@@ -215,7 +215,7 @@ def _delete_overrides(transaction: Transaction, organization_id: str, user_id: s
     overrides = mobile_device_access_overrides
     while batch := overrides.page(transaction, organization_id, None, _BATCH, user_id=user_id):
         for override in batch:
-            overrides.delete(transaction, organization_id, override.user_id, override.device_id)
+            overrides.delete(transaction, organization_id, override.user_id, override.device_id, override.owner)
 
 
 def _login(text: str) -> str:

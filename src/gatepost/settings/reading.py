@@ -20,7 +20,9 @@ FILE_NAME = "gatepost.toml"
 SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
 
 # Up to the last @: a password that was written down without its quotes may hold an @ or a slash itself.
-_PASSWORD = re.compile(r"((?:^(?![\w+.-]+://)|//)[^:/@]*):.*@|([?&][^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"((?:^(?![\w+.-]+://)|//)[^:/@]*):.*@|([?&][^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE
+)
 
 
 class _Environment(EnvSettingsSource):

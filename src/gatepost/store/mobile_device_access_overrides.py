@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatepost.model import Kind, MobileDeviceAccessOverride
+from sqlalchemy import and_
+
+from gatepost.model import Kind, MobileDeviceAccessOverride, Owner
 from gatepost.store.tables import NounTable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gatepost.store.database import Reader, Transaction
 
 _OVERRIDES: NounTable[MobileDeviceAccessOverride] = NounTable(Kind.MOBILE_DEVICE_ACCESS_OVERRIDE)
 _TABLE = _OVERRIDES.table
+_BEHIND = "~"  # sorts behind every owner
 
 
-def get(reader: Reader, organization_id: str, user_id: str, device_id: str) -> MobileDeviceAccessOverride | None:
-    """The override, or None; `device_id` is canonical."""
-    return _OVERRIDES.get(reader, organization_id, user_id, device_id)
+def get(
+    reader: Reader, organization_id: str, user_id: str, device_id: str, owner: Owner
+) -> MobileDeviceAccessOverride | None:
+    """The override of that owner, or None; `device_id` is canonical."""
+    return _OVERRIDES.get(reader, organization_id, user_id, device_id, owner.value)
+
+
+def expired(reader: Reader, now: datetime, limit: int) -> list[MobileDeviceAccessOverride]:
+    """At most `limit` overrides of all organizations whose time is up."""
+    return _OVERRIDES.select(reader, and_(_TABLE.c.expires.is_not(None), _TABLE.c.expires <= now), limit)
 
 
 def put(transaction: Transaction, override: MobileDeviceAccessOverride) -> int:
@@ -24,9 +36,9 @@ def put(transaction: Transaction, override: MobileDeviceAccessOverride) -> int:
     return _OVERRIDES.put(transaction, override)
 
 
-def delete(transaction: Transaction, organization_id: str, user_id: str, device_id: str) -> bool:
-    """Remove the override; False when there was none."""
-    return _OVERRIDES.delete(transaction, organization_id, user_id, device_id)
+def delete(transaction: Transaction, organization_id: str, user_id: str, device_id: str, owner: Owner) -> bool:
+    """Remove the override of that owner; False when there was none."""
+    return _OVERRIDES.delete(transaction, organization_id, user_id, device_id, owner.value)
 
 
 def position(override: MobileDeviceAccessOverride) -> str:
@@ -43,9 +55,12 @@ def page(
     user_id: str | None = None,
     device_id: str | None = None,
 ) -> list[MobileDeviceAccessOverride]:
-    """At most `limit` overrides behind the position `after`, by user id and device id; of a user, a device, or both."""
+    """At most `limit` overrides behind the position `after`, by user id, device id and owner; of a user, a device, or both.
+
+    The position is behind all overrides of its (user, device).
+    """
     conditions = [
         _TABLE.c[name] == value for name, value in (("user_id", user_id), ("device_id", device_id)) if value is not None
     ]
-    key = None if after is None else after.rpartition("/")[::2]  # a DeviceId has no slash
+    key = None if after is None else (*after.rpartition("/")[::2], _BEHIND)  # a DeviceId has no slash
     return _OVERRIDES.page(reader, organization_id, key, limit, *conditions)

@@ -226,10 +226,12 @@ mobile_device_access_overrides = Table(
     Column("organization_id", Key, primary_key=True),
     Column("user_id", Key, primary_key=True),
     Column("device_id", Key, primary_key=True),
+    Column("owner", Key, primary_key=True),
     Column("effect", Text, nullable=False),
     Column("description", Text),
     Column("date_created", Moment, nullable=False),
     Column("date_modified", Moment, nullable=False),
+    Column("expires", Moment, index=True),
     ForeignKeyConstraint(["organization_id", "user_id"], ["users.organization_id", "users.user_id"]),
     Index(None, "organization_id", "device_id"),
 )
