@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from gatepost.gateway.answers import ASK_FOR_CREDENTIALS, Answer, Offer, corrected
+from gatepost.gateway.answers import ASK_FOR_CREDENTIALS, Answer, Offer, corrected, status_line
 
 TYPE = b"Content-Type: application/vnd.ms-sync.wbxml\r\n"
 
@@ -16,9 +16,6 @@ class Phone:
         self.keeps_alive = keeps_alive
         self.written = b""
         self.writes = 0
-
-    def status_line(self, status):
-        return b"HTTP/1.1 %d OK\r\n" % status
 
     def close_after(self):
         self.keeps_alive = False
@@ -70,7 +67,7 @@ def test_an_unknown_length_ends_with_the_connection_where_chunks_are_not_underst
 def test_an_answer_that_has_no_body_needs_no_length(status, chunks):
     phone = Phone(chunks=chunks)
     Answer(phone, status, [], None).end()
-    assert phone.written == b"HTTP/1.1 %d OK\r\n\r\n" % status
+    assert phone.written == status_line(status) + b"\r\n"
     assert phone.keeps_alive
 
 
@@ -146,3 +143,10 @@ def test_that_no_version_is_left_is_said_once():
     assert [(line["event"], line["offered"], line["setting"]) for line in logs] == [
         ("upstream.no_version_left", "2.5,12.1", "gateway.protocol_versions")
     ]
+
+
+def test_a_status_has_its_phrase_also_where_http_knows_none():
+    assert status_line(404) == b"HTTP/1.1 404 Not Found\r\n"
+    assert status_line(449) == b"HTTP/1.1 449 Retry after sending a PROVISION command\r\n"
+    assert status_line(451) == b"HTTP/1.1 451 Redirect\r\n"
+    assert status_line(299) == b"HTTP/1.1 299 Status\r\n"

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.gateway import FOLDER_SYNC, basic, rig, run
 
 from gatepost.gateway.limits import Limits
@@ -186,5 +187,23 @@ def test_a_large_document_is_not_decoded(tmp_path):
             phone = await r.phone()
             answer = await phone.post("Provision", bytes.fromhex("03016a00000e45") + b"\0" * 300_000)
             assert answer.status == 400
+
+    run(story())
+
+
+def test_a_mistake_of_ours_closes_the_connection_and_is_told(tmp_path, monkeypatch):
+    def broken(exchange):
+        raise RuntimeError("broken")
+
+    async def story():
+        async with rig(tmp_path) as r:
+            monkeypatch.setattr("gatepost.gateway.exchange.Exchange.start", broken)
+            with capture_logs() as logged:
+                phone = await r.phone()
+                phone.writer.write(request())
+                assert await phone.closed()
+            assert [entry["event"] for entry in logged] == ["request.failed"]
+            assert r.mail.received == []
+            assert len(r.gateway._workings.downstreams) == 0
 
     run(story())

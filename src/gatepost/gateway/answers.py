@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,17 @@ log = structlog.get_logger(__name__)
 ASK_FOR_CREDENTIALS = (b"WWW-Authenticate", b'Basic realm="Gatepost", charset="UTF-8"')
 
 
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus} | {
+    449: b"Retry after sending a PROVISION command",
+    451: b"Redirect",
+}
+
+
+def status_line(status: int) -> bytes:
+    """The first line of an answer."""
+    return b"HTTP/1.1 %d %s\r\n" % (status, _PHRASES.get(status, b"Status"))
+
+
 class Answer:
     """Frames an answer anew: same status, headers and body, this connection's own length and keep-alive."""
 
@@ -25,7 +37,7 @@ class Answer:
         self._downstream = downstream
         self.status = status
         self._chunked = False
-        lines = [downstream.status_line(status), *headers]
+        lines = [status_line(status), *headers]
         if length is not None:
             lines.append(b"Content-Length: %s\r\n" % length)
         elif status not in {204, 304}:

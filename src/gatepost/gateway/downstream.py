@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from http import HTTPStatus
 from typing import IO, TYPE_CHECKING
 
 import httptools
+import structlog
 
-from gatepost.gateway.answers import ASK_FOR_CREDENTIALS
+from gatepost.gateway.answers import ASK_FOR_CREDENTIALS, status_line
 from gatepost.gateway.discovery import Discovery, asks
 from gatepost.gateway.exchange import Exchange
 from gatepost.gateway.reading import LOOK_AT, Reading, StopReading
@@ -26,12 +26,9 @@ if TYPE_CHECKING:
     from gatepost.gateway.proving import Proving
     from gatepost.gateway.workings import Workings
 
-_LINGER_SECONDS = 30.0  # what comes after an early answer is thrown away for so long, that the phone gets to read it
+log = structlog.get_logger(__name__)
 
-_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus} | {
-    449: b"Retry after sending a PROVISION command",
-    451: b"Redirect",
-}
+_LINGER_SECONDS = 30.0  # what comes after an early answer is thrown away for so long, that the phone gets to read it
 
 
 class Downstream(asyncio.Protocol):
@@ -125,15 +122,23 @@ class Downstream(asyncio.Protocol):
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # refused when its head was read
             self.closing = True
-        except httptools.HttpParserError:
-            if not self.closing:
-                self.refuse(400)
+        except httptools.HttpParserError as error:
+            self._unreadable(error)
         if reading.received > self.limits.head_bytes and not (reading.head_read or self.complete or self.closing):
             self.refuse(431)  # a head that does not end
         if self.complete:
             self._parser = self._reading = None
             if self._plain is not None:
                 self._remember(data if reading.received == len(data) else b"", self._plain)
+
+    def _unreadable(self, error: httptools.HttpParserError) -> None:
+        cause = error.__context__
+        if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(cause, StopReading):
+            # A mistake of ours, which the parser passes on as one of its own: nobody is let in or kept waiting.
+            log.error("request.failed", exc_info=cause)
+            self.abort()
+        elif not self.closing:
+            self.refuse(400)
 
     def _recognised(self, data: bytes) -> bool:
         """A whole request whose head came before, in these bytes and nothing else."""
@@ -300,7 +305,7 @@ class Downstream(asyncio.Protocol):
 
     def reply(self, status: int, headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b"") -> None:
         """Send a whole answer; the exchange is over."""
-        lines = [self.status_line(status)]
+        lines = [status_line(status)]
         lines += [b"%s: %s\r\n" % header for header in headers]
         lines.append(b"Content-Length: %d\r\n" % len(body))
         if not self.keeps_alive:
@@ -373,10 +378,6 @@ class Downstream(asyncio.Protocol):
         self._keep_alive = False
         if self._exchange is None and self._parser is None:
             self._close()
-
-    def status_line(self, status: int) -> bytes:
-        """The first line of an answer."""
-        return b"HTTP/1.1 %d %s\r\n" % (status, _PHRASES.get(status, b"Status"))
 
     # -- inside
 
