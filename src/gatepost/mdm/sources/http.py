@@ -97,17 +97,18 @@ class HttpClient:
         """End the connections."""
         await self._transport.close()
 
-    def resolve(self, link: str) -> str:
-        """The URL that a `next` link means. Raises SourceRefused where it leads to another server."""
+    def resolve(self, link: str, page: str) -> str:
+        """The URL that a link on `page` (a path, or a URL of this server) means.
+
+        Raises SourceRefused where it leads to another server: that one gets no credentials of ours.
+        """
         try:
-            url = urljoin(self._base + "/", link)
-            here, there = urlsplit(self._base), urlsplit(url)
-            same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
+            url = urljoin(self._url(page), link)
+            if _origin(url) == _origin(self._base):
+                return url
         except ValueError:
-            same, url = False, ""
-        if not same or "@" in urlsplit(url).netloc:
-            raise SourceRefused("its next page is said to be on another server than the configured one")
-        return url
+            pass
+        raise SourceRefused("its next page is said to be on another server than the configured one")
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None, *, patience: float = PATIENCE) -> Answer:
         """GET `path` under the configured URL (or a URL from `resolve`): a 2xx answer, or a 404 of the API's own.
@@ -117,7 +118,7 @@ class HttpClient:
         left = self._breaker.closed_in()
         if left > 0:
             raise SourceUnavailable(f"it has not answered lately ({self.condition.last_error})", left)
-        url = path if path.startswith(("http://", "https://")) else self._base + path
+        url = self._url(path)
         try:
             async with asyncio.timeout(patience + _QUESTION):
                 answer = await self._attempts(url, dict(headers or {}), patience)
@@ -131,6 +132,9 @@ class HttpClient:
             raise
         self._succeeded()
         return answer
+
+    def _url(self, path: str) -> str:
+        return path if path.startswith(("http://", "https://")) else self._base + path
 
     async def _attempts(self, url: str, headers: Mapping[str, str], patience: float) -> Answer:
         renewed = False
@@ -147,7 +151,9 @@ class HttpClient:
             except SourceUnavailable as error:
                 attempt += 1
                 if attempt == ATTEMPTS:
-                    raise error if isinstance(error, _TooOften) else self._failure(str(error), error.retry_after)
+                    if isinstance(error, _TooOften):
+                        raise
+                    raise self._failure(str(error), error.retry_after) from error
                 if error.retry_after is None:
                     await self._sleep(_BACK_OFF[attempt - 1] * random.uniform(1, 1.5))  # noqa: S311 - spreads requests
 
@@ -195,6 +201,14 @@ class HttpClient:
         if self.condition.open_until is not None:
             log.warning("source.left_alone", source=self._name, error=reason, until=self.condition.open_until)
         return SourceUnavailable(reason, retry_after)
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port. Raises ValueError for a URL with a user in it too."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc or "\\" in parts.netloc:
+        raise ValueError("a user in a link")
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def document(answer: Answer) -> Any:
