@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from gatepost.store.schema import changes, revision_counter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
 
@@ -40,6 +41,7 @@ __all__ = [
     "StoreUnavailable",
     "Transaction",
     "UniqueViolation",
+    "Writer",
 ]
 
 CHANNEL = "gatepost"  # of NOTIFY: one per database, and a database holds one store
@@ -57,7 +59,11 @@ class Reader:
         self.now = now
 
 
-class Transaction(Reader):
+class Writer(Reader):
+    """What the functions take that write what nobody follows: no revision, no change. It sees its own rows."""
+
+
+class Transaction(Writer):
     """The one writer there is at this moment; it sees its own rows."""
 
     def __init__(self, connection: Connection, now: datetime, revision: int) -> None:
@@ -201,6 +207,23 @@ class Store:
                 self.last_revision = transaction.revision
         if changed:
             self.committed.send()
+
+    @contextmanager
+    def bookkeeping(self) -> Iterator[Writer]:
+        """For tables that are not in the feed: commits at the end, keeps nothing after an exception, wakes nobody.
+
+        On PostgreSQL these run beside each other and beside `begin`, row locks being all that there is between them; on
+        SQLite there is one writer at a time in any case. Raises StoreError.
+        """
+        with translated(), self._engine_turn(), self.engine.connect() as plain:
+            connection = plain.execution_options(**{WRITE: True})
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                yield Writer(connection, self.now())
+
+    def _engine_turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.engine.dialect.name == "postgresql" else self._my_turn()
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:

@@ -115,7 +115,7 @@ _COLUMN_MOMENT = _exactly(datetime)
 
 def _codec(hint: Any, moment: _Codec) -> _Codec:
     """The codec of a type hint; what lies deeper than a column is JSON in any case."""
-    if hint in (str, bool):
+    if hint in (str, bool, int, bytes):
         return _exactly(hint)
     if hint is datetime:
         return moment

@@ -1,0 +1,71 @@
+"""What the bridge wrote last at its targets: by this it knows its own overrides, and sees when somebody edited one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ColumnElement, and_, exists, func, select, tuple_
+
+from gatepost.model import AppliedOverride, Effect
+from gatepost.store.encoding import Record
+from gatepost.store.mdm_schema import mdm_applied, mdm_devices
+from gatepost.store.tables import upsert
+
+if TYPE_CHECKING:
+    from gatepost.store.database import Reader, Writer
+
+_RECORD = Record(AppliedOverride)
+_ROW = mdm_applied.c
+_PAIR = (_ROW.organization_id, _ROW.user_id, _ROW.device_id)
+
+
+def get(reader: Reader, target: str, organization_id: str, user_id: str, device_id: str) -> AppliedOverride | None:
+    """What was written for the user and the device, or None."""
+    found = _select(reader, _named(target, organization_id, user_id, device_id))
+    return found[0] if found else None
+
+
+def put(writer: Writer, applied: AppliedOverride) -> None:
+    """Remember it, in place of what was written before."""
+    upsert(writer.connection, mdm_applied, _RECORD.to_columns(applied))
+
+
+def delete(writer: Writer, target: str, organization_id: str, user_id: str, device_id: str) -> bool:
+    """Forget it: the override is taken away, or is somebody else's now; False when there was nothing."""
+    named = _named(target, organization_id, user_id, device_id)
+    return bool(writer.connection.execute(mdm_applied.delete().where(named)).rowcount)
+
+
+def of_device(reader: Reader, source: str, device_key: str, target: str | None = None) -> list[AppliedOverride]:
+    """What was written for the sake of the device, at one target or at all."""
+    where = [_ROW.source == source, _ROW.device_key == device_key]
+    return _select(reader, and_(*where, *([] if target is None else [_ROW.target == target])))
+
+
+def page(reader: Reader, target: str, after: tuple[str, str, str] | None, limit: int) -> list[AppliedOverride]:
+    """At most `limit` behind the (organization, user, device) `after`, by these."""
+    where = [_ROW.target == target, *([] if after is None else [tuple_(*_PAIR) > tuple_(*after)])]
+    return _select(reader, and_(*where), limit)
+
+
+def orphans(reader: Reader, target: str, limit: int = 1000) -> list[AppliedOverride]:
+    """At most `limit` of those whose device is not known any more: nobody would ever take them away."""
+    device = and_(mdm_devices.c.source == _ROW.source, mdm_devices.c.device_key == _ROW.device_key)
+    return _select(reader, and_(_ROW.target == target, ~exists().where(device)), limit)
+
+
+def counts(reader: Reader, target: str) -> dict[Effect, int]:
+    """How many of each effect."""
+    statement = select(_ROW.effect, func.count()).where(_ROW.target == target).group_by(_ROW.effect)
+    return {Effect(effect): count for effect, count in reader.connection.execute(statement)}
+
+
+def _named(target: str, organization_id: str, user_id: str, device_id: str) -> ColumnElement[bool]:
+    pair = zip(_PAIR, (organization_id, user_id, device_id), strict=True)
+    return and_(_ROW.target == target, *[column == value for column, value in pair])
+
+
+def _select(reader: Reader, condition: ColumnElement[bool], limit: int | None = None) -> list[AppliedOverride]:
+    columns = [_ROW[name] for name in _RECORD.names]
+    statement = select(*columns).where(condition).order_by(_ROW.target, *_PAIR).limit(limit)
+    return [_RECORD.from_columns(row) for row in reader.connection.execute(statement)]

@@ -1,0 +1,220 @@
+"""Devices as their sources described them last, and every DeviceId and user that they ever had.
+
+Bindings are never taken away while the device is known: an MDM stops reporting them exactly when access is to end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, true, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gatepost.engine.posture import remember
+from gatepost.model import KnownDevice, Moments, Posture, address_key, canonical_device_id
+from gatepost.store.encoding import Record
+from gatepost.store.mdm_schema import mdm_bindings, mdm_devices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Executable
+
+    from gatepost.store.database import Reader, Writer
+
+DEVICE_ID = "device_id"
+USER = "user"
+
+_POSTURE = Record(Posture)
+_MOMENTS = Record(Moments)
+_DEVICE = mdm_devices.c
+_KEY = (_DEVICE.source, _DEVICE.device_key)
+_BINDING = mdm_bindings.c
+_BOUND = (_BINDING.source, _BINDING.device_key)
+_COLUMNS = [_DEVICE[name] for name in (*_POSTURE.names, *_MOMENTS.names)]
+_DEVICES_IN_A_STATEMENT = 1000  # two parameters each; SQLite takes 32,766
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A DeviceId (`kind` is DEVICE_ID) or a user's address (USER) that the device has or had."""
+
+    kind: str
+    value: str
+    first_seen: datetime
+    last_seen: datetime
+
+
+def put(writer: Writer, posture: Posture) -> KnownDevice:
+    """Keep what the source said, with its moments; what is bound now joins what was bound before."""
+    posture = _storable(posture)
+    row = _row(writer, posture.source, posture.device_key)
+    moments = remember(None if row is None else _MOMENTS.from_columns(row[len(_POSTURE.names) :]), posture)
+    columns = _POSTURE.to_columns(posture) | _MOMENTS.to_columns(moments)
+    columns |= {"missing_since": None, "first_seen": posture.observed_at}
+    writer.connection.execute(_PUT[writer.connection.dialect.name], columns)
+    bound = [(DEVICE_ID, value) for value in posture.device_ids] + [(USER, value) for value in posture.user_addresses]
+    if bound and not posture.gone:
+        seen = {"first_seen": posture.observed_at, "last_seen": posture.observed_at}
+        named = {"source": posture.source, "device_key": posture.device_key}
+        rows = [{"kind": kind, "value": value, **named, **seen} for kind, value in sorted(bound)]
+        writer.connection.execute(_BIND[writer.connection.dialect.name], rows)
+    return _with_bindings(writer, [(posture, moments)])[0]
+
+
+def known(reader: Reader, source: str, device_key: str) -> KnownDevice | None:
+    """The device with its memory, or None."""
+    found = _select(reader, _named(source, device_key))
+    return found[0] if found else None
+
+
+def related(reader: Reader, device: KnownDevice) -> list[KnownDevice]:
+    """Every device, of every source, that ever had one of the DeviceIds of this one; itself included."""
+    sharing = select(*_BOUND).where(_BINDING.kind == DEVICE_ID, _BINDING.value.in_(device.device_ids))
+    # two statements: for a subquery or the device itself, PostgreSQL would read every device
+    named = {(source, device_key) for source, device_key in reader.connection.execute(sharing)}
+    named.add((device.posture.source, device.posture.device_key))
+    return _select(reader, tuple_(*_KEY).in_(sorted(named)))
+
+
+def missing(writer: Writer, source: str, device_key: str) -> datetime | None:
+    """The source says that there is no such device: since when it does so, from now on; None when it was never known.
+
+    Once is no proof; `gone` is for when the source says it again later. Any `put` forgets it.
+    """
+    since = func.coalesce(_DEVICE.missing_since, writer.now, type_=_DEVICE.missing_since.type)
+    counted = update(mdm_devices).where(_named(source, device_key)).values(missing_since=since)
+    moment: datetime | None = writer.connection.execute(counted.returning(_DEVICE.missing_since)).scalar()
+    return moment
+
+
+def gone(writer: Writer, source: str, device_key: str) -> KnownDevice | None:
+    """The device is gone for certain; what was known last stays. None when it was never known."""
+    device = known(writer, source, device_key)
+    if device is None or device.posture.gone:
+        return device  # gone since then, not since now
+    return put(writer, replace(device.posture, gone=True, observed_at=writer.now))
+
+
+def find(
+    reader: Reader,
+    *,
+    device_id: str | None = None,
+    address: str | None = None,
+    serial: str | None = None,
+    imei: str | None = None,
+    limit: int = 100,
+) -> list[KnownDevice]:
+    """Devices that have, or ever had, all of what is given; by source and device key."""
+    bound = ((DEVICE_ID, device_id and canonical_device_id(device_id)), (USER, address and address_key(address)))
+    where = [_has(kind, value) for kind, value in bound if value is not None]
+    where += [
+        column == value for column, value in ((_DEVICE.serial, serial), (_DEVICE.imei, imei)) if value is not None
+    ]
+    return _select(reader, and_(*where), limit) if where else []
+
+
+def page(reader: Reader, after: tuple[str, str] | None, limit: int, *, source: str | None = None) -> list[KnownDevice]:
+    """At most `limit` devices behind the (source, device key) `after`, by these; of one source, or of all."""
+    where = [] if source is None else [_DEVICE.source == source]
+    if after is not None:
+        where.append(tuple_(*_KEY) > tuple_(*after))
+    return _select(reader, and_(true(), *where), limit)
+
+
+def keys(reader: Reader, source: str, after: str | None, limit: int) -> list[str]:
+    """At most `limit` device keys of the source behind `after`, in order."""
+    where = [_DEVICE.source == source, *([] if after is None else [_DEVICE.device_key > after])]
+    statement = select(_DEVICE.device_key).where(*where).order_by(_DEVICE.device_key).limit(limit)
+    return list(reader.connection.execute(statement).scalars())
+
+
+def count(reader: Reader, source: str | None = None) -> int:
+    """How many devices are known and not gone, of one source or of all."""
+    where = [_DEVICE.gone.is_(False), *([] if source is None else [_DEVICE.source == source])]
+    return int(reader.connection.execute(select(func.count()).select_from(mdm_devices).where(*where)).scalar_one())
+
+
+def bindings(reader: Reader, source: str, device_key: str) -> list[Binding]:
+    """What the device has and had, DeviceIds first."""
+    columns = [_BINDING[field.name] for field in fields(Binding)]
+    statement = select(*columns).where(_BINDING.source == source, _BINDING.device_key == device_key)
+    return [Binding(*row) for row in reader.connection.execute(statement.order_by(_BINDING.kind, _BINDING.value))]
+
+
+def gone_before(reader: Reader, source: str, moment: datetime, limit: int = 1000) -> list[str]:
+    """The keys of devices that are gone since before the moment: what may be forgotten."""
+    old = [_DEVICE.source == source, _DEVICE.gone.is_(True), _DEVICE.observed_at < moment]
+    statement = select(_DEVICE.device_key).where(*old).order_by(_DEVICE.device_key).limit(limit)
+    return list(reader.connection.execute(statement).scalars())
+
+
+def forget(writer: Writer, source: str, device_key: str) -> bool:
+    """Take the device and its bindings away; False when it was not known. Its overrides must have been taken away."""
+    bound = and_(_BINDING.source == source, _BINDING.device_key == device_key)
+    writer.connection.execute(delete(mdm_bindings).where(bound))
+    return bool(writer.connection.execute(delete(mdm_devices).where(_named(source, device_key))).rowcount)
+
+
+def _named(source: str, device_key: str) -> ColumnElement[bool]:
+    return and_(_DEVICE.source == source, _DEVICE.device_key == device_key)
+
+
+def _has(kind: str, value: str) -> ColumnElement[bool]:
+    having = select(*_BOUND).where(_BINDING.kind == kind, _BINDING.value == value)
+    return tuple_(*_KEY).in_(having)
+
+
+def _row(reader: Reader, source: str, device_key: str) -> Sequence[Any] | None:
+    return reader.connection.execute(select(*_COLUMNS).where(_named(source, device_key))).first()
+
+
+def _select(reader: Reader, condition: ColumnElement[bool], limit: int | None = None) -> list[KnownDevice]:
+    statement = select(*_COLUMNS).where(condition).order_by(*_KEY).limit(limit)
+    width = len(_POSTURE.names)
+    rows = reader.connection.execute(statement).all()
+    found = [(_POSTURE.from_columns(row[:width]), _MOMENTS.from_columns(row[width:])) for row in rows]
+    return _with_bindings(reader, found)
+
+
+def _with_bindings(reader: Reader, found: Sequence[tuple[Posture, Moments]]) -> list[KnownDevice]:
+    had: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for start in range(0, len(found), _DEVICES_IN_A_STATEMENT):
+        some = [(one.source, one.device_key) for one, _ in found[start : start + _DEVICES_IN_A_STATEMENT]]
+        statement = select(*_BOUND, _BINDING.kind, _BINDING.value).where(tuple_(*_BOUND).in_(some))
+        for source, device_key, kind, value in reader.connection.execute(statement.order_by(_BINDING.value)):
+            had.setdefault((source, device_key), {}).setdefault(kind, []).append(value)
+    return [
+        KnownDevice(posture, tuple(bound.get(USER, ())), tuple(bound.get(DEVICE_ID, ())), moments)
+        for posture, moments in found
+        for bound in [had.get((posture.source, posture.device_key), {})]
+    ]
+
+
+def _storable(posture: Posture) -> Posture:
+    """The posture without characters that PostgreSQL refuses."""
+    texts = {name: getattr(posture, name) for name in ("serial", "imei", "friendly_name")}
+    return replace(posture, **{name: text and text.replace("\0", "?") for name, text in texts.items()})
+
+
+def _put(dialect: Any) -> Executable:
+    statement: Any = dialect.insert(mdm_devices)
+    kept = {"source", "device_key", "first_seen"}
+    values = {column.name: statement.excluded[column.name] for column in _DEVICE if column.name not in kept}
+    putting: Executable = statement.on_conflict_do_update(index_elements=list(_KEY), set_=values)
+    return putting
+
+
+def _bind(dialect: Any) -> Executable:
+    statement: Any = dialect.insert(mdm_bindings)
+    key = list(mdm_bindings.primary_key.columns)
+    binding: Executable = statement.on_conflict_do_update(
+        index_elements=key, set_={"last_seen": statement.excluded.last_seen}
+    )
+    return binding
+
+
+_PUT = {"postgresql": _put(postgresql), "sqlite": _put(sqlite)}
+_BIND = {"postgresql": _bind(postgresql), "sqlite": _bind(sqlite)}

@@ -1,0 +1,244 @@
+"""Devices to look at: a table of dirty keys, not a queue of jobs.
+
+Theory of operation. One row for a device, however often it is told of; whoever handles it asks the source how it is now.
+`claim` gives a worker a lease with a random token. `done` takes the row away, unless the device was told of meanwhile
+(`generation` moved): then it is handled again. A lease that ends before the work does is claimed by another worker, and
+whatever the first one still writes would be old: so it asks `holds` in the transaction in which it writes, and the row
+stays locked until that commits. Attempts are counted when they begin, so a device that kills its worker is parked too.
+
+Moments are the transaction's (`writer.now`). Rows of several devices are touched in the order of their keys; whoever
+holds a claim marks other devices dirty in a transaction of its own, or two workers could wait for each other.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, literal, or_, select, true, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gatepost.model import Claim, Parked
+from gatepost.store.mdm_schema import mdm_work
+from gatepost.store.schema import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+    from sqlalchemy import Executable
+
+    from gatepost.store.database import Reader, Writer
+
+_ROW = mdm_work.c
+_KEY = (_ROW.source, _ROW.device_key)
+_ERROR_CHARACTERS = 1000
+_FREE: dict[str, Any] = {"lease_until": None, "lease_token": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many devices are due, wait for a later moment, are being handled, are parked; since when the oldest is due."""
+
+    due: int
+    later: int
+    leased: int
+    parked: int
+    oldest_due: datetime | None
+
+
+def dirty(writer: Writer, source: str, device_key: str, *, due: datetime | None = None, urgent: bool = False) -> None:
+    """The device is to be looked at, now or when it is `due`; one that was parked is tried anew."""
+    dirty_many(writer, [(source, device_key)], due=due, urgent=urgent)
+
+
+def dirty_many(
+    writer: Writer, keys: Iterable[tuple[str, str]], *, due: datetime | None = None, urgent: bool = False
+) -> int:
+    """The same for each (source, device key); how many those were."""
+    rows = [
+        {"source": source, "device_key": key, "due": due or writer.now, "urgent": urgent}
+        for source, key in sorted(set(keys))
+    ]
+    if rows:
+        writer.connection.execute(_MARK[writer.connection.dialect.name], rows)
+    return len(rows)
+
+
+def claim(
+    writer: Writer, lease_seconds: float, limit: int = 1, *, sources: Collection[str] | None = None
+) -> list[Claim]:
+    """Take at most `limit` devices that are due and that nobody handles: the urgent ones first, then by how long.
+
+    Commit before the work begins, and ask the source after that: what is told of meanwhile is then seen or handled again.
+    """
+    lease = {"lease_until": writer.now + timedelta(seconds=lease_seconds), "lease_token": secrets.token_hex(16)}
+    claims: list[Claim] = []
+    for urgent in (True, False):
+        if len(claims) < limit:
+            first = _claimable(writer.now, sources).where(_ROW.urgent == literal(urgent)).limit(limit - len(claims))
+            claims += _claim(writer, first, lease)
+    return claims
+
+
+def holds(reader: Reader, claim: Claim) -> bool:
+    """The fence: whether nobody has claimed the device since; True holds until the end of the transaction."""
+    return reader.connection.execute(select(literal(1)).where(_held(claim)).with_for_update()).first() is not None
+
+
+def extend(writer: Writer, claim: Claim, lease_seconds: float) -> Claim | None:
+    """The claim with a lease from now on; None when it is lost."""
+    lease_until = writer.now + timedelta(seconds=lease_seconds)
+    extended = writer.connection.execute(update(mdm_work).where(_held(claim)).values(lease_until=lease_until))
+    return replace(claim, lease_until=lease_until) if extended.rowcount else None
+
+
+def done(writer: Writer, claim: Claim, again: datetime | None = None) -> bool:
+    """The device is handled: take it away, or look again then; False, and nothing, when the claim is lost.
+
+    Was it told of meanwhile, it stays due.
+    """
+    untouched = and_(_held(claim), _ROW.generation == claim.generation)
+    finished: Any = delete(mdm_work)
+    if again is not None:
+        finished = update(mdm_work).values(due=again, urgent=False, attempts=0, last_error=None, **_FREE)
+    if writer.connection.execute(finished.where(untouched)).rowcount:
+        return True
+    kept = update(mdm_work).where(_held(claim)).values(attempts=0, last_error=None, **_FREE)
+    return bool(writer.connection.execute(kept).rowcount)
+
+
+def fail(writer: Writer, claim: Claim, error: str, again: datetime, park_after: int) -> bool | None:
+    """It did not work: try `again` then, or park it when that was attempt `park_after`.
+
+    True: parked. False: not, and never if it was told of meanwhile. None: the claim is lost, and nothing was done.
+    """
+    return _failed(writer, claim, error, _ROW.attempts >= park_after, again)
+
+
+def park(writer: Writer, claim: Claim, error: str) -> bool | None:
+    """Trying again is of no use: as `fail` with the last attempt."""
+    return _failed(writer, claim, error, true(), writer.now)
+
+
+def release(writer: Writer, claim: Claim, again: datetime | None = None) -> bool:
+    """Give it back as if it had not been tried, to be looked at at once or `again` then; False when the claim is lost."""
+    values: dict[str, Any] = {"attempts": _ROW.attempts - 1, **_FREE} | ({} if again is None else {"due": again})
+    return bool(writer.connection.execute(update(mdm_work).where(_held(claim)).values(values)).rowcount)
+
+
+def parked(
+    reader: Reader, *, source: str | None = None, after: tuple[str, str] | None = None, limit: int = 1000
+) -> list[Parked]:
+    """What was given up, by source and device key; `after` is the last one's, to go on behind it."""
+    where = _parked(source, None)
+    if after is not None:
+        where = and_(where, tuple_(*_KEY) > tuple_(*after))
+    columns = (*_KEY, _ROW.attempts, _ROW.last_error, _ROW.parked_at)
+    rows = reader.connection.execute(select(*columns).where(where).order_by(*_KEY).limit(limit))
+    return [Parked(*row) for row in rows]
+
+
+def retry(writer: Writer, source: str | None = None, device_key: str | None = None) -> int:
+    """Try what was parked anew: one device, those of a source, or all; returns how many those are."""
+    values = {"parked_at": None, "attempts": 0, "due": writer.now, "urgent": True}
+    return writer.connection.execute(update(mdm_work).where(_parked(source, device_key)).values(values)).rowcount
+
+
+def drop(writer: Writer, source: str | None = None, device_key: str | None = None) -> int:
+    """Give up for good what was parked; the next notification or sweep brings it back all the same."""
+    return writer.connection.execute(delete(mdm_work).where(_parked(source, device_key))).rowcount
+
+
+def backlog(reader: Reader, source: str | None = None) -> Backlog:
+    """How much there is to do."""
+    waiting = _ROW.parked_at.is_(None)
+    leased = and_(waiting, _ROW.lease_until > reader.now)
+    free = and_(waiting, or_(_ROW.lease_until.is_(None), _ROW.lease_until <= reader.now))
+    due = and_(free, _ROW.due <= reader.now)
+    statement = select(
+        _count(due), _count(and_(free, _ROW.due > reader.now)), _count(leased), _count(_ROW.parked_at.is_not(None))
+    )
+    oldest = select(func.min(_ROW.due)).where(waiting, _ROW.due <= reader.now)
+    if source is not None:
+        statement, oldest = statement.where(_ROW.source == source), oldest.where(_ROW.source == source)
+    counts = reader.connection.execute(statement).one()
+    return Backlog(*counts, reader.connection.execute(oldest).scalar())
+
+
+def next_due(reader: Reader, sources: Collection[str] | None = None) -> datetime | None:
+    """When the next device can be claimed, which may be past; None: there is none."""
+    claimable = case((_ROW.lease_until > _ROW.due, _ROW.lease_until), else_=_ROW.due)
+    where = [_ROW.parked_at.is_(None), *_of(sources)]
+    moment: datetime | None = reader.connection.execute(select(func.min(claimable)).where(*where)).scalar()
+    return moment
+
+
+def _claimable(now: datetime, sources: Collection[str] | None) -> Select[Any]:
+    free = or_(_ROW.lease_until.is_(None), _ROW.lease_until < now)
+    return select(*_KEY).where(_ROW.due <= now, free, _ROW.parked_at.is_(None), *_of(sources)).order_by(_ROW.due)
+
+
+def _claim(writer: Writer, first: Select[Any], lease: dict[str, Any]) -> list[Claim]:
+    # FOR UPDATE is nothing on SQLite, which has one writer; a CTE, because PostgreSQL may run a subquery more than
+    # once, and claim more
+    picked = first.with_for_update(skip_locked=True).cte("picked")
+    taken = (
+        update(mdm_work)
+        .where(tuple_(*_KEY).in_(select(picked.c.source, picked.c.device_key)))
+        .values(attempts=_ROW.attempts + 1, **lease)
+        .returning(*_KEY, _ROW.generation, _ROW.lease_token, _ROW.attempts, _ROW.urgent, _ROW.lease_until, _ROW.due)
+    )
+    rows = writer.connection.execute(taken).all()
+    return [Claim(*row[:-1]) for row in sorted(rows, key=lambda row: (row.due, row.source, row.device_key))]
+
+
+def _held(claim: Claim) -> ColumnElement[bool]:
+    return and_(_ROW.source == claim.source, _ROW.device_key == claim.device_key, _ROW.lease_token == claim.token)
+
+
+def _failed(writer: Writer, claim: Claim, error: str, gives_up: ColumnElement[bool], again: datetime) -> bool | None:
+    untouched = _ROW.generation == claim.generation
+    values: dict[str, Any] = {
+        "due": again,
+        "last_error": error.replace("\0", "?")[:_ERROR_CHARACTERS],  # which PostgreSQL refuses
+        "parked_at": case((and_(untouched, gives_up), literal(writer.now, Moment)), else_=None),
+        **_FREE,
+    }
+    failed = update(mdm_work).where(_held(claim)).values(values).returning(_ROW.parked_at)
+    row = writer.connection.execute(failed).first()
+    return None if row is None else row.parked_at is not None
+
+
+def _parked(source: str | None, device_key: str | None) -> ColumnElement[bool]:
+    named = ((_ROW.source, source), (_ROW.device_key, device_key))
+    return and_(_ROW.parked_at.is_not(None), *[column == value for column, value in named if value is not None])
+
+
+def _of(sources: Collection[str] | None) -> list[ColumnElement[bool]]:
+    return [] if sources is None else [_ROW.source.in_(sorted(sources))]
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def _mark(dialect: Any) -> Executable:
+    statement: Any = dialect.insert(mdm_work).values(generation=1, attempts=0)
+    told = statement.excluded
+    marking: Executable = statement.on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={
+            "generation": _ROW.generation + 1,
+            "due": case((told.due < _ROW.due, told.due), else_=_ROW.due),
+            "urgent": or_(_ROW.urgent, told.urgent),
+            "attempts": case((_ROW.parked_at.is_(None), _ROW.attempts), else_=0),
+            "parked_at": None,
+        },
+    )
+    return marking
+
+
+_MARK = {"postgresql": _mark(postgresql), "sqlite": _mark(sqlite)}
