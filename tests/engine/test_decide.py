@@ -127,6 +127,14 @@ def test_an_answer_that_does_not_wait_is_explained_by_what_is_known_now():
     assert decision == mobile_device_access_effect(agreed, replace(before, complete=True))
 
 
+def test_a_denial_that_does_not_wait_names_every_rule_that_denies_as_things_stand():
+    everything, nothing_known = device_rule("a", DENY), device_rule("b", DENY, device_models=("$NONE",))
+    decision = decide(
+        rules(rules=[everything, nothing_known]), request(device=phone(device_model=None, complete=False))
+    )
+    assert (decision.effect, decision.matched_rules) == (DENY, ("a", "b"))
+
+
 def test_the_device_rules_alone():
     alone = rules(
         users=[],

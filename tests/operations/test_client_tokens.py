@@ -55,3 +55,11 @@ def test_eight_callers_with_one_token_make_one_rule(context, organization_id):
     assert len(answers) == 8
     assert len(set(answers)) == 1
     assert len(mobile_device_access_rules.list(context, organization_id=organization_id)) == 2
+
+
+def test_two_organizations_may_use_the_same_token(context):
+    for organization_id in ("m-1", "m-2"):
+        parameters = {"organization_id": organization_id, "a": organization_id}
+        for _ in range(2):
+            answer = once(context, "Operation", "token", parameters, lambda _, answer=organization_id: answer)
+            assert answer == organization_id

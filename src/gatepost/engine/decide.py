@@ -66,11 +66,11 @@ def mobile_device_access_effect(ruleset: RuleSet, properties: DeviceProperties) 
     """What the device rules alone say about these properties (WorkMail `GetMobileDeviceAccessEffect`)."""
     device = shown(properties)
     sorted_rules = _sort(ruleset.device_rules, device)
-    if sorted_rules.open and not sorted_rules.denying:
-        if not agree(sorted_rules.open, device, allowed=bool(sorted_rules.allowing)):
+    if sorted_rules.open:
+        if not sorted_rules.denying and not agree(sorted_rules.open, device, allowed=bool(sorted_rules.allowing)):
             missing = waits_for(sorted_rules.open, device)
             return Decision(None, Reason.DEVICE_INFORMATION_REQUIRED, (), ruleset.revision, missing)
-        # All that may still come agrees, so nothing coming does too: explained by what is known now.
+        # Whatever may still come changes nothing, so nothing coming does not either: explained by what is known now.
         sorted_rules = _sort(ruleset.device_rules, _as_it_stands(device))
     return sorted_rules.decision(
         Reason.MOBILE_DEVICE_ACCESS_RULE, Reason.NO_MOBILE_DEVICE_ACCESS_RULE, ruleset.revision

@@ -25,17 +25,19 @@ def once(
 ) -> str:
     """Run `act` in one transaction and answer what it answers; with a `client_token` seen before, answer as then.
 
-    The token is remembered in the transaction of the act: both happen or neither. Raises `InvalidParameterException` where
-    the token was used with other parameters.
+    The token is remembered in the transaction of the act: both happen or neither. It is its organization's: another one
+    may use the same. Raises `InvalidParameterException` where the token was used with other parameters.
     """
+    organization_id = parameters.get("organization_id")
+    scope = operation if organization_id is None else f"{operation}/{organization_id}"
     fingerprint = sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
     with context.store.begin() as transaction:
         if client_token is None:
             return act(transaction)
-        known = client_tokens.find(transaction, operation, client_token)
+        known = client_tokens.find(transaction, scope, client_token)
         if known is None:
             answer = act(transaction)
-            client_tokens.put(transaction, operation, client_token, fingerprint, json.dumps(answer))
+            client_tokens.put(transaction, scope, client_token, fingerprint, json.dumps(answer))
             return answer
         known_fingerprint, response = known
         if known_fingerprint != fingerprint:
