@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httptools
@@ -17,17 +18,7 @@ _log = logging.getLogger(__name__)
 BODY_LIMIT = 50 * 1024 * 1024
 """Bytes; as large as the mails that servers in the field take."""
 
-_PHRASES = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Content Too Large",
-    449: "Retry after sending a PROVISION command",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-}
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {449: "Retry after sending a PROVISION command"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,10 +289,10 @@ def check(configuration: GenericConfiguration) -> None:
     paths: list[tuple[str, str | None, str | None]]
     paths = [("list_path", configuration.list_path, None), ("fetch_path", configuration.fetch_path, "device_key")]
     paths += [(f"also.{name}", path, "device_key") for name, path in configuration.also.items()]
-    for kind, path in configuration.find_paths.items():
+    for kind, find_path in configuration.find_paths.items():
         if kind not in LOOK_UPS:
             raise ValueError(f"`find_paths` are by {', '.join(LOOK_UPS)}, not by `{kind}`")
-        paths.append((f"find_paths.{kind}", path, kind))
+        paths.append((f"find_paths.{kind}", find_path, kind))
     for name, path, placeholder in paths:
         if path is not None:
             _check_path(name, path, placeholder)
