@@ -21,7 +21,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 import uvloop
 
 from gatepost.control.app import create_app, create_health_app
@@ -36,6 +35,7 @@ from gatepost.settings import Address, Settings, SettingsError
 from gatepost.store import feed
 from gatepost.store.database import Store, StoreError
 from gatepost.telemetry import new_registry
+from gatepost.web.server import HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +51,6 @@ log = structlog.get_logger("gatepost.serve")
 _COMPACT_SECONDS = 600.0
 _EXPIRE_SECONDS = 1.0
 _FOLLOW_SECONDS = 1.0  # it takes a millisecond or two; whatever keeps the gateway must not keep the administrator
-_HEAD_BYTES = 65536
 _OTHER_FILES = 200  # the store's, the API's, the proofs', the logs'
 _KEPT = timedelta(days=1)  # a gateway that was away for longer loads everything again
 
@@ -83,7 +82,7 @@ class Server:
         self._sealing_key = sealing_key
         self._store: Store | None = None
         self._gateway: Gateway | None = None
-        self._control: _Control | None = None
+        self._control: HttpServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -95,7 +94,7 @@ class Server:
     def control_address(self) -> Address:
         """Where the API, or only health and metrics, are served."""
         assert self._control is not None
-        return self._control.address
+        return Address(*self._control.address)
 
     @property
     def mail_domains(self) -> frozenset[str]:
@@ -113,7 +112,7 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises CannotListen, then nothing is left running."""
         assert self._store is not None
-        self._control = _Control(_bind("control.listen", self.settings.control.listen), self._app())
+        self._control = HttpServer(_bind("control.listen", self.settings.control.listen), self._app())
         try:
             if self._gateway is not None:
                 with _listening("gateway.listen", self.settings.gateway.listen):
@@ -221,60 +220,6 @@ async def _serve(server: Server) -> None:
         await stop.wait()
     finally:
         await server.stop()
-
-
-def uvicorn_configuration(app: Starlette) -> uvicorn.Config:
-    """How the API is served, so that strangers cost neither memory nor log lines.
-
-    h11 refuses a head of more than 64 KiB, where httptools would take it in whatever its length; and what uvicorn warns of is
-    what somebody sent that is no HTTP.
-    """
-    return uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        h11_max_incomplete_event_size=_HEAD_BYTES,
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-
-
-class _QuietUvicorn(uvicorn.Server):
-    """Uvicorn that leaves signals alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class _Control:
-    """The API's listener on a socket that is bound already."""
-
-    def __init__(self, listener: socket.socket, app: Starlette) -> None:
-        self._listener = listener
-        self.address = Address(*listener.getsockname()[:2])
-        self._server = _QuietUvicorn(uvicorn_configuration(app))
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Serve, once it is really accepting."""
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
-        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has a flag, not an event
-            await asyncio.sleep(0.005)
-
-    async def stop(self) -> None:
-        """Let the requests in flight finish, for five seconds at most."""
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task
-
-    def close(self) -> None:
-        """Give the address back without ever having served."""
-        self._listener.close()
 
 
 def _now() -> datetime:

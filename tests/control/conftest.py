@@ -28,9 +28,9 @@ from gatepost.control.health import store_probe
 from gatepost.operations import access_keys
 from gatepost.operations.context import Context
 from gatepost.operations.sealing import new_key
-from gatepost.serve import uvicorn_configuration
 from gatepost.store.database import Store
 from gatepost.telemetry import new_registry
+from gatepost.web.server import configuration
 
 REGION = "eu-west-1"
 AWS = Path(sys.executable).parent / "aws"
@@ -65,7 +65,7 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._uvicorn = uvicorn.Server(uvicorn_configuration(self.app))
+        self._uvicorn = uvicorn.Server(configuration(self.app))
         self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._socket]})
         self._thread.start()
         while not self._uvicorn.started:

@@ -1,0 +1,1 @@
+"""HTTP servers as the faces share them."""
