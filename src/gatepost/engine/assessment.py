@@ -152,12 +152,12 @@ def _judge(posture: Posture, policy: Policy, now: datetime, moments: Moments) ->
     elif _says_nothing(posture):
         reason = PostureReason.UNKNOWN
     elif posture.compliance is Compliance.PENDING:
-        until = (moments.pending_since or posture.observed_at) + timedelta(minutes=policy.grace_minutes)
+        until = min(now, moments.pending_since or posture.observed_at) + timedelta(minutes=policy.grace_minutes)
         reason = PostureReason.PENDING if now < until else PostureReason.PENDING_TOO_LONG
     elif posture.compliance is Compliance.NOT_AVAILABLE and not policy.allow_not_available:
         reason = PostureReason.NOT_AVAILABLE
     else:
-        until = (moments.compliant_since or posture.observed_at) + timedelta(seconds=policy.allow_after_seconds)
+        until = min(now, moments.compliant_since or posture.observed_at) + timedelta(seconds=policy.allow_after_seconds)
         settled = now >= until
         reason, until = (_COMPLIANT_REASONS[posture.compliance], None) if settled else (PostureReason.SETTLING, until)
     return reason, until
