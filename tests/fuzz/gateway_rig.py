@@ -124,23 +124,26 @@ class _Prober:
     """Alice's password is right, all others are wrong; the answer comes with the next `settle`."""
 
     def __init__(self) -> None:
-        self.open: list[tuple[bytes, Callable[[Proof], None]]] = []
+        self._open: dict[bytes, list[Callable[[Proof], None]]] = {}
 
     def asks(self, authorization: bytes) -> bool:
-        return any(asked == authorization for asked, _ in self.open)
+        return authorization in self._open
 
     def wonder(self, authorization: bytes, tell: Callable[[Proof], None], *, known: bool) -> _Prober:
         del known
-        self.open.append((authorization, tell))
+        self._open.setdefault(authorization, []).append(tell)
         return self
 
     def leave(self, tell: Callable[[Proof], None]) -> None:
-        self.open = [(asked, one) for asked, one in self.open if one != tell]
+        for wondering in self._open.values():  # the question stays open
+            if tell in wondering:
+                wondering.remove(tell)
 
     def answer(self) -> bool:
-        answered, self.open = self.open, []
-        for authorization, tell in answered:
-            tell(Proof(200 if authorization == basic().encode() else 401))
+        answered, self._open = self._open, {}
+        for authorization, wondering in answered.items():
+            for tell in wondering:
+                tell(Proof(200 if authorization == basic().encode() else 401))
         return bool(answered)
 
 
