@@ -24,6 +24,7 @@ from gatepost.demo.workspace_one_events import Events
 from gatepost.wire import basic_auth
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
 _DEVICES = "/api/mdm/devices"
@@ -102,6 +103,7 @@ class WorkspaceOneTwin:
         self._tokens: dict[str, float] = {}
         self._window: tuple[float, int] = (0.0, 0)
         self._next_number = 10001
+        self._scheme = "http"
         self._connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None
 
@@ -194,17 +196,20 @@ class WorkspaceOneTwin:
 
     # -- the server
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         """Listen; port 0 takes a free one, which `url` tells."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: HttpConnection(self._answer, self._connections), host, port)
+        self._scheme = "http" if tls is None else "https"
+        self._server = await loop.create_server(
+            lambda: HttpConnection(self._answer, self._connections), host, port, ssl=tls
+        )
 
     @property
     def url(self) -> str:
         """The base URL, without path."""
         assert self._server is not None, "the twin is not started"
         host, port = self._server.sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
+        return f"{self._scheme}://{host}:{port}"
 
     @property
     def token_url(self) -> str:
