@@ -110,7 +110,11 @@ def test_one_that_tries_and_never_comes_back_does_not_hold_the_others_for_ever()
 
 
 def test_quota_headers_with_an_epoch_or_seconds_until_the_reset():
-    epoch = {"x-ratelimit-limit": "1000", "x-ratelimit-remaining": "7", "x-ratelimit-reset": str(int(NOON.timestamp()) + 60)}
+    epoch = {
+        "x-ratelimit-limit": "1000",
+        "x-ratelimit-remaining": "7",
+        "x-ratelimit-reset": str(int(NOON.timestamp()) + 60),
+    }
     assert told(200, epoch, NOON).quota == Quota(1000, 7, NOON + timedelta(seconds=60))
     seconds = {"ratelimit-limit": "1000", "ratelimit-remaining": "7", "ratelimit-reset": "60"}
     assert told(200, seconds, NOON) == told(200, epoch, NOON)

@@ -95,7 +95,9 @@ def test_texts_are_found_in_lists_and_values_but_not_without_end():
 
 
 def test_addresses_are_each_once_whatever_their_case():
-    assert addresses(["Alice@example.com", "alice@EXAMPLE.com", "alice", "", "a b@c", "x@y@z", None]) == ("Alice@example.com",)
+    assert addresses(["Alice@example.com", "alice@EXAMPLE.com", "alice", "", "a b@c", "x@y@z", None]) == (
+        "Alice@example.com",
+    )
     assert addresses("bob@example.com") == ("bob@example.com",)
     assert addresses(None) == ()
     assert len(addresses([f"u{n}@example.com" for n in range(500)])) == LIST_LIMIT

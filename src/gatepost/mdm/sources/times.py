@@ -23,7 +23,7 @@ def parse_time(value: object) -> datetime | None:
     """
     try:
         moment = _parse(value)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):  # the last from the C library
         return None
     return moment if moment is not None and moment >= _EARLIEST else None
 
