@@ -2,7 +2,8 @@
 
 A document is the header `03 01 6A 00` (version 1.3, unknown public id, UTF-8, no string table) and one element. An
 element is an optional SWITCH_PAGE, a tag byte (`0x40`: content follows) and, with content, one STR_I, or one OPAQUE, or
-elements, and END. The page that SWITCH_PAGE chose holds until the next one, across END too.
+elements, and END. The page that SWITCH_PAGE chose holds until the next one, across END too. It may also stand before a
+value or an END, where it means the same to every reader that was compared (libwbxml, and so SOGo).
 
 What a server behind us might read in another way than we do is refused here: string tables, entities, literals,
 attributes, processing instructions, mixed or repeated content, two SWITCH_PAGEs in a row, bytes after the root element.
