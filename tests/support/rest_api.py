@@ -45,7 +45,7 @@ async def rest_api(reply: Callable[[HttpRequest], HttpAnswer]) -> AsyncIterator[
     connections: set[HttpConnection] = set()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: HttpConnection(api.respond, connections), "127.0.0.1", 0)
-    api.url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+    api.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield api
     finally:

@@ -1,6 +1,7 @@
 """Foreign JSON: documents strictly, fields leniently, and nothing that a store could not keep."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -56,10 +57,8 @@ def test_what_two_programs_read_differently_is_unreadable(body, why):
 
 @given(st.binary() | ANYTHING.map(lambda one: json.dumps(one).encode()))
 def test_any_body_is_read_or_unreadable(body):
-    try:
+    with suppress(Unreadable):
         read_json(body)
-    except Unreadable:
-        pass
 
 
 @pytest.mark.parametrize(

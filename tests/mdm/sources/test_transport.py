@@ -117,7 +117,7 @@ async def test_tls_as_the_operator_set_it_up(tmp_path):
     weak = "ECDHE+AESGCM:!ECDSA"  # what tenants with weak keys need; this one has only ECDSA
     for options, why in (
         ({}, "CERTIFICATE_VERIFY_FAILED"),
-        ({"ca_file": made.authority, "ciphers": weak}, "(?i)handshake"),
+        ({"ca_file": made.authority, "ciphers": weak}, "(?i)handshake|reset|eof"),
     ):
         client = Transport(Connection(twin.url, **options))
         with pytest.raises(SourceUnavailable, match=why):
@@ -132,3 +132,28 @@ async def test_tls_as_the_operator_set_it_up(tmp_path):
 def test_ciphers_that_openssl_does_not_know_are_refused():
     with pytest.raises(ValueError, match="ciphers"):
         Transport(Connection("https://mdm.example.com", ciphers="NO-SUCH-CIPHER"))
+
+
+def test_certificates_that_are_none_are_refused(tmp_path):
+    for path in (tmp_path / "none.pem", tmp_path):
+        with pytest.raises(ValueError, match="ca_file"):
+            Transport(Connection("https://mdm.example.com", ca_file=path))
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    with pytest.raises(ValueError, match=r"ca\.pem"):
+        Transport(Connection("https://mdm.example.com", ca_file=tmp_path / "ca.pem"))
+
+
+@in_loop
+async def test_a_proxy_is_asked_instead_and_its_password_is_not_shown():
+    async with rest_api(lambda _: answer({"via": "proxy"})) as proxy:
+        connection = Connection("http://localhost:1", proxy=proxy.url)
+        client = Transport(connection)
+        assert (await client.ask("GET", "http://localhost:1/x", {})).body == b'{"via": "proxy"}'
+        await client.close()
+    assert proxy.url not in repr(connection)
+
+
+@pytest.mark.parametrize("proxy", ["", "proxy:3128", "socks5://proxy", "http://", "http://a b", "http://proxy/path"])
+def test_a_proxy_that_is_none_is_refused(proxy):
+    with pytest.raises(ValueError, match="`proxy` is"):
+        Connection("https://mdm.example.com", proxy=proxy)

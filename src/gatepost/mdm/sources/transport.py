@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes: a page of 500 devices with all they have is about two million."""
 
+_PROXY = re.compile(r"https?://(?:[^\s/@]+@)?(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?/?")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 # Their lines on "info" are one for each request with its whole URL, in which EAS device ids are looked up.
@@ -48,8 +50,10 @@ class Connection:
     connections: int = 8
 
     def __post_init__(self) -> None:
-        """Check the URL."""
+        """Check the URLs."""
         check_url(self.url)
+        if self.proxy is not None and not _PROXY.fullmatch(self.proxy):
+            raise ValueError("`proxy` is `http://host:port` or `https://host:port`, with or without `user:password@`")
 
 
 def check_url(url: str) -> None:
@@ -82,7 +86,7 @@ class Answer:
 
 
 class Transport:
-    """A pool of connections to one source."""
+    """A pool of connections to one source. Raises ValueError for certificates and ciphers that cannot be used."""
 
     def __init__(self, connection: Connection) -> None:
         self._timeout = connection.timeout
@@ -118,15 +122,31 @@ class Transport:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise SourceUnavailable(f"it did not answer within {self._timeout:g} seconds") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            raise SourceUnavailable(f"it cannot be reached ({type(error).__name__}: {str(error)[:200]})") from error
+            raise SourceUnavailable(f"it cannot be reached ({_why(error)})") from error
 
     async def close(self) -> None:
         """End the connections."""
         await self._client.aclose()
 
 
+def _why(error: BaseException) -> str:
+    """What the innermost error says that says anything."""
+    said = type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        said = f"{type(cause).__name__}: {str(cause)[:200]}" if str(cause) else said
+        cause = cause.__cause__ or cause.__context__
+    return said
+
+
 def _tls(connection: Connection) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=connection.ca_file)
+    try:
+        context = ssl.create_default_context(cafile=connection.ca_file)
+    except OSError as error:  # an ssl.SSLError is one
+        raise ValueError(f"`ca_file` `{connection.ca_file}` cannot be read as certificates in PEM form") from error
     if connection.ciphers is not None:
-        context.set_ciphers(connection.ciphers)
+        try:
+            context.set_ciphers(connection.ciphers)
+        except ssl.SSLError as error:
+            raise ValueError(f"OpenSSL knows none of the ciphers `{connection.ciphers}`") from error
     return context
