@@ -128,7 +128,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class AppliedOverride:
-    """What the bridge wrote last for a user and a device at a target, and for the sake of which device of an MDM."""
+    """What the bridge wrote last for a user and a device at a target, and for the sake of which device of an MDM.
+
+    `theirs_since`: since when it is known that somebody edited that, or took it away; the bridge keeps its hands off.
+    """
 
     target: str
     organization_id: str
@@ -140,6 +143,7 @@ class AppliedOverride:
     source: str
     device_key: str
     written_at: datetime
+    theirs_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,13 @@ def counts(reader: Reader, target: str) -> dict[Effect, int]:
     return {Effect(effect): count for effect, count in reader.connection.execute(statement)}
 
 
+def allowed(reader: Reader, target: str, source: str) -> int:
+    """How many ALLOWs stand there for the sake of the source's devices; not those that are somebody else's now."""
+    where = (_ROW.target == target, _ROW.source == source, _ROW.effect == Effect.ALLOW.value)
+    statement = select(func.count()).where(*where, _ROW.theirs_since.is_(None))
+    return int(reader.connection.execute(statement).scalar_one())
+
+
 def _named(target: str, organization_id: str, user_id: str, device_id: str) -> ColumnElement[bool]:
     pair = zip(_PAIR, (organization_id, user_id, device_id), strict=True)
     return and_(_ROW.target == target, *[column == value for column, value in pair])

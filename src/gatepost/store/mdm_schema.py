@@ -91,6 +91,7 @@ mdm_applied = Table(
     Column("source", Key, nullable=False),
     Column("device_key", Key, nullable=False),
     Column("written_at", Moment, nullable=False),
+    Column("theirs_since", Moment),
     Index(None, "source", "device_key"),
 )
 

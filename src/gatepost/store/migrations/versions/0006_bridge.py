@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("source", KEY, nullable=False),
         sa.Column("device_key", KEY, nullable=False),
         sa.Column("written_at", MOMENT, nullable=False),
+        sa.Column("theirs_since", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("target", "organization_id", "user_id", "device_id", name="pk_mdm_applied"),
     )
     op.create_index("ix_mdm_applied_source_device_key", "mdm_applied", ["source", "device_key"])
