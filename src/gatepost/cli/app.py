@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gatepost import __version__
-from gatepost.cli import db, demo, devices, explain, init, keys, override, serve
+from gatepost.cli import check, db, demo, devices, explain, init, keys, override, serve, setup
 from gatepost.cli.failure import Failure
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("explain")(explain.explain)
+app.command("check")(check.check)
+app.add_typer(setup.app, name="setup")
 app.add_typer(devices.app, name="devices")
 app.add_typer(override.app, name="override")
 app.add_typer(keys.app, name="keys")

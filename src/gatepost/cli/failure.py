@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 5
     DENIED = 10
     UNDECIDED = 11
+    NOT_MET = 12
 
 
 class Failure(Exception):  # noqa: N818 - it is how a command ends, not only what went wrong
