@@ -151,7 +151,7 @@ class SourceState:
     """How a source is doing; None is "never", or "it does not say".
 
     `listed` is how many devices the last whole sweep counted. `guard` says why mass changes are held back, until a
-    person confirms.
+    person confirms. At `alive_at` a process served it.
     """
 
     source: str
@@ -168,3 +168,4 @@ class SourceState:
     guard: str | None = None
     guard_since: datetime | None = None
     guard_confirmed_at: datetime | None = None
+    alive_at: datetime | None = None

@@ -112,4 +112,5 @@ mdm_sources = Table(
     Column("guard", Text),
     Column("guard_since", Moment),
     Column("guard_confirmed_at", Moment),
+    Column("alive_at", Moment),
 )

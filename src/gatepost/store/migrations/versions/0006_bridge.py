@@ -106,5 +106,6 @@ def upgrade() -> None:
         sa.Column("guard", sa.Text(), nullable=True),
         sa.Column("guard_since", MOMENT, nullable=True),
         sa.Column("guard_confirmed_at", MOMENT, nullable=True),
+        sa.Column("alive_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("source", name="pk_mdm_sources"),
     )
