@@ -1,8 +1,9 @@
 """Ten thousand hostile connections: memory, log and database of the gateway, and what a good phone notices; beside nginx.
 
 For each attack a fresh proxy: the memory and a good phone's answers are measured for some seconds, then the attackers
-(`bench.attackers`, a process of its own) connect and stay, then they are killed. Of nginx, which asks nobody who they are, the
-log is its error log. The mail server behind (`bench.judging_server`) knows one password and counts what it is asked.
+(`tests.support.attackers`, a process of its own) connect and stay, and are killed; then they come again. The mail server
+behind, another nginx, knows some logins and counts what it is asked. Of the nginx in front, which asks nobody who they are,
+the log is its error log.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import resource
 import shutil
 import sqlite3
@@ -19,18 +21,40 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.daemons import Daemon, free_ports, port_answers, scratch_folder, start, wait_until
+from tests.support.attackers import KINDS
+from tests.support.daemons import Daemon, free_ports, scratch_folder, start
 from tests.support.nginx import Nginx
 from tests.support.stack import Gatepost, clean_environment
 
 from bench import phones
-from bench.attackers import KINDS
 from bench.measure import median, percentile, pss_kib, table, target
 from bench.proxies import PROXY, Subject, missing, start_gatepost
 
+UPSTREAM = """
+  keepalive_requests 100000000;
+  map $remote_user $known {{ default 0; "~^(user|reader)[0-9]+@example[.]com$" 1; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=8192;
+    default_type application/vnd.ms-sync.wbxml;
+    add_header MS-ASProtocolVersions 14.1,16.0,16.1;
+    add_header WWW-Authenticate 'Basic realm="mail"' always;
+    location = /asked {{ stub_status; }}
+    location = /long {{ root {root}; error_page 405 =200 /long; }}
+    location / {{
+      if ($known = 0) {{ return 401; }}
+      if ($arg_Cmd = ItemOperations) {{ rewrite ^ /long last; }}
+      return 200 "<FolderSync><Status>1</Status><SyncKey>1</SyncKey><Changes><Count>0</Count></Changes></FolderSync>";
+    }}
+  }}
+"""
+LONG = 1 << 20  # bytes of an answer that nobody reads
 ROOT = Path(__file__).parent.parent
-GROWTH_KIB = 24.0  # for each hostile connection; a head may have 32 KiB, and most of one may be in memory
+STRANGER_KIB = 24.0  # of a body 16 KiB are kept until the mail server says who that is
+USER_KIB = 160.0  # one piece of an answer, as it came from the mail server, waits for whoever does not read
+USERS = {"slow bodies of users": 0.1, "slow readers": 1.0}  # have passwords; how many of the connections
+USUAL = ("heads of 28 KiB", "slow bodies", "slow readers", "random logins")
 LINES_PER_SECOND = 100.0
+MOST_SECONDS = 60.0  # until all of them are there
 EACH_SECONDS = 0.02  # between two requests of the good phone
 RECONNECT_EVERY = 10
 
@@ -45,6 +69,7 @@ class Outcome:
     before: float
     during: float
     after: float
+    again: float
     quiet: list[float]
     attacked: list[float]
     failed: int
@@ -52,7 +77,11 @@ class Outcome:
     asked_per_second: float
     rows: int
     closed: int
-    answers: dict[str, int]
+
+    @property
+    def kib_each(self) -> float:
+        """Memory for each connection."""
+        return (max(self.during, self.again) - self.before) * 1024 / max(self.connected, 1)
 
 
 @dataclass
@@ -85,7 +114,7 @@ class Proxy:
 def start_module(name: str, *arguments: object) -> tuple[Daemon, Path]:
     """A part of the benchmark in a process of its own, and its folder."""
     folder = scratch_folder("hostile")
-    command = [sys.executable, "-m", f"bench.{name}", *map(str, arguments)]
+    command = [sys.executable, "-m", name, *map(str, arguments)]
     return start(name, command, log=folder / "log", env=clean_environment(), cwd=ROOT), folder
 
 
@@ -131,54 +160,79 @@ async def good_phone(port: int, seconds: float, times: list[float]) -> int:
     return failed
 
 
-async def watch(proxy: Proxy, seconds: float) -> float:
-    """The most memory in that time."""
-    most, end = proxy.mib(), time.monotonic() + seconds
-    while time.monotonic() < end:
-        await asyncio.sleep(1)
-        most = max(most, proxy.mib())
-    return most
+async def watch(proxy: Proxy, attackers: Daemon, seen: Wave) -> None:
+    """The most memory while they are there."""
+    while attackers.alive():
+        seen.mib = max(seen.mib, proxy.mib())
+        await asyncio.sleep(0.5)
 
 
 def asked(upstream: int) -> int:
     """How many requests the mail server has had."""
     with urllib.request.urlopen(f"http://127.0.0.1:{upstream}/asked", timeout=60) as answer:
-        return int(answer.read())
+        counted = re.search(rb"requests\s+\d+ \d+ (\d+)", answer.read())
+    assert counted is not None
+    return int(counted[1])
 
 
-def told(log: Path) -> dict[str, object]:
+def told(log: Path) -> dict[str, int]:
     """What the attackers said last."""
     lines = [line for line in log.read_text().splitlines() if line.startswith("{")] if log.exists() else []
-    return json.loads(lines[-1]) if lines else {"connected": 0, "lost": 0, "answers": {}}
+    return json.loads(lines[-1]) if lines else {"connected": 0, "lost": 0}
 
 
-async def attack(proxy: Proxy, kind: str, count: int, seconds: float, upstream: int) -> Outcome:
-    """One attack on one proxy."""
-    port = proxy.subject.port
-    quiet: list[float] = []
-    attacked: list[float] = []
-    await good_phone(port, 2, [])
-    await good_phone(port, seconds / 2, quiet)
-    before, rows, lines, requests = proxy.mib(), proxy.rows(), proxy.lines(), asked(upstream)
-    attackers, folder = start_module("attackers", kind, port, count)
+@dataclass
+class Wave:
+    """What was seen while the attackers were there."""
+
+    times: list[float]
+    failed: int = 0
+    mib: float = 0.0
+    seconds: float = 0.0
+    connected: int = 0
+    closed: int = 0
+
+
+async def wave(proxy: Proxy, kind: str, count: int, seconds: float) -> Wave:
+    """They come, stay until all are there and `seconds` longer, and are killed."""
+    port, seen = proxy.subject.port, Wave([])
+    attackers, folder = start_module("tests.support.attackers", kind, port, count, 5, phones.PASSWORD)
+    began = time.monotonic()
+    watching = asyncio.create_task(watch(proxy, attackers, seen))
     try:
-        began = time.monotonic()
-        watching = asyncio.create_task(watch(proxy, seconds * 2))
-        while not told(folder / "log")["connected"] and time.monotonic() < began + 60:
-            await good_phone(port, 0.5, [])
-        failed = await good_phone(port, seconds, attacked)
-        during = max(await watching, proxy.mib())
-        passed = time.monotonic() - began
-        last = told(folder / "log")
-        written, wanted = proxy.lines() - lines, asked(upstream) - requests - len(attacked) - len(quiet)
+        while seen.connected + seen.closed < count and time.monotonic() < began + MOST_SECONDS:
+            seen.failed += await good_phone(port, 0.5, seen.times)
+            there = told(folder / "log")
+            seen.connected, seen.closed = there["connected"], there["lost"]
+        seen.failed += await good_phone(port, seconds, seen.times)
+        there = told(folder / "log")
+        seen.connected, seen.closed = there["connected"], there["lost"]
     finally:
         attackers.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    await good_phone(port, 5, [])
+    await watching
+    seen.seconds = time.monotonic() - began
+    return seen
+
+
+async def attack(proxy: Proxy, kind: str, count: int, seconds: float, upstream: int) -> Outcome:
+    """One attack on one proxy, and the same again."""
+    port = proxy.subject.port
+    quiet: list[float] = []
+    await good_phone(port, 2, [])
+    await good_phone(port, seconds / 2, quiet)
+    before, rows, lines, requests = proxy.mib(), proxy.rows(), proxy.lines(), asked(upstream)
+    first = await wave(proxy, kind, count, seconds)
+    wanted, written = asked(upstream) - requests - len(first.times), proxy.lines() - lines
+    await good_phone(port, 3, [])
+    after = proxy.mib()
+    second = await wave(proxy, kind, count, seconds / 2)
+    await good_phone(port, 3, [])
     return Outcome(
-        proxy=proxy.subject.name, kind=kind, connected=int(str(last["connected"])), before=before, during=during, after=proxy.mib(),
-        quiet=quiet, attacked=attacked, failed=failed, lines_per_second=written / passed, asked_per_second=max(wanted, 0) / passed,
-        rows=proxy.rows() - rows, closed=int(str(last["lost"])), answers=dict(last["answers"]),  # type: ignore[call-overload]
+        proxy=proxy.subject.name, kind=kind, connected=first.connected, before=before, during=first.mib, after=after,
+        again=second.mib, quiet=quiet, attacked=first.times, failed=first.failed + second.failed,
+        lines_per_second=written / first.seconds, asked_per_second=max(wanted, 0) / first.seconds,
+        rows=proxy.rows() - rows, closed=first.closed,
     )  # fmt: skip
 
 
@@ -188,11 +242,14 @@ def measure(kinds: list[str], count: int, seconds: float, *, alone: bool) -> lis
     for kind in kinds:
         for make in (gatepost,) if alone else (gatepost, nginx):
             upstream = free_ports(1)[0]
-            server, folder = start_module("judging_server", upstream)
-            wait_until(lambda port=upstream: port_answers(port), "the judging server listens", alive=[server])
+            folder = scratch_folder("mail-server")
+            (folder / "long").write_bytes(bytes(LONG))
+            server = Nginx(UPSTREAM.format(port=upstream, root=folder), port=upstream)
+            server.wait()
             proxy = make(upstream)
             try:
-                outcomes.append(asyncio.run(attack(proxy, kind, count, seconds, upstream)))
+                some = round(count * USERS.get(kind, 1))
+                outcomes.append(asyncio.run(attack(proxy, kind, some, seconds, upstream)))
             finally:
                 proxy.subject.stop()
                 server.stop()
@@ -200,12 +257,12 @@ def measure(kinds: list[str], count: int, seconds: float, *, alone: bool) -> lis
     return outcomes
 
 
-def report(outcomes: list[Outcome], count: int) -> str:
+def report(outcomes: list[Outcome]) -> str:
     """The tables and what became of the targets."""
     rows = [
         [
-            one.kind, one.proxy, f"{one.connected:,}", f"{one.before:.0f}", f"{one.during:.0f}", f"{one.after:.0f}",
-            f"{(one.during - one.before) * 1024 / count:.1f}", f"{one.lines_per_second:.0f}", f"{one.rows:,}",
+            one.kind, one.proxy, f"{one.connected:,}", f"{one.before:.0f}", f"{one.during:.0f}", f"{one.after:.0f}", f"{one.again:.0f}",
+            f"{one.kib_each:.1f}", f"{one.lines_per_second:.0f}", f"{one.rows:,}",
             f"{one.asked_per_second:,.0f}", f"{one.closed:,}",
         ]
         for one in outcomes
@@ -218,33 +275,45 @@ def report(outcomes: list[Outcome], count: int) -> str:
         for one in outcomes
     ]  # fmt: skip
     ours = [one for one in outcomes if one.proxy == "gatepost"]
-    head = ["attack", "proxy", "connected", "MiB before", "most", "after", "KiB/connection", "log lines/s", "new rows", "asked/s", "closed"]  # fmt: skip
+    strangers, users = [o for o in ours if o.kind not in USERS], [o for o in ours if o.kind in USERS]
+    head = ["attack", "proxy", "connected", "MiB before", "most", "after", "again", "KiB/connection", "log lines/s", "new rows", "asked/s", "closed"]  # fmt: skip
     lines = [
-        table(f"{count:,} hostile connections", head, rows),
+        table("Hostile connections", head, rows),
         table("A good phone meanwhile", ["attack", "proxy", "p50 ms before", "p99", "p50 ms during", "p99", "answers", "failed"], phone),
         "",
-        target("memory for each hostile connection", max((o.during - o.before) * 1024 / count for o in ours), GROWTH_KIB, unit=" KiB"),
-        target("log lines a second", max(one.lines_per_second for one in ours), LINES_PER_SECOND),
-        target("rows that strangers make", max((o.rows for o in ours if o.kind != "slow readers"), default=0), 0),
-        target("requests of the good phone that failed", sum(one.failed for one in ours), 0),
     ]  # fmt: skip
-    return "\n".join(lines)
+    if strangers:
+        lines += [
+            target(
+                "memory for a connection of a stranger", max(o.kib_each for o in strangers), STRANGER_KIB, unit=" KiB"
+            ),
+            target("rows that strangers make", max(one.rows for one in strangers), 0),
+        ]
+    if users:
+        lines.append(target("memory for a connection of a user", max(o.kib_each for o in users), USER_KIB, unit=" KiB"))
+    return "\n".join([
+        *lines,
+        target("memory, the second time : the first time", max(o.again / o.during for o in ours), 1.15),
+        target("log lines a second", max(one.lines_per_second for one in ours), LINES_PER_SECOND),
+        target("requests of the good phone that failed", sum(one.failed for one in ours), 0),
+    ])  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
     parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), metavar="KIND")
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument(
+        "--kinds", nargs="+", choices=[*KINDS, "all"], default=USUAL, metavar="KIND", help=f"or all: {', '.join(KINDS)}"
+    )
     parser.add_argument("--alone", action="store_true", help="without nginx")
     options = parser.parse_args()
     if not options.alone and (reason := missing()):
         raise SystemExit(f"left out: {reason}")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
-    print(
-        report(measure(options.kinds, options.connections, options.seconds, alone=options.alone), options.connections)
-    )
+    kinds = list(KINDS) if "all" in options.kinds else list(options.kinds)
+    print(report(measure(kinds, options.connections, options.seconds, alone=options.alone)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Hostile connections, thousands in one process: `python -m bench.attackers KIND PORT COUNT`, until it is terminated.
+"""Hostile connections, thousands in one process, until it is terminated.
 
-Each connection acts every five seconds, comes back when it is closed, and tells nobody its real name. Once a second a line of
-JSON says how many are connected, how many were closed on them, and what they were answered.
+    python -m tests.support.attackers KIND PORT COUNT SECONDS PASSWORD
+
+Each connection acts every so many SECONDS, comes back when it is closed, and says each time that it is somebody else. Now and
+then a line of JSON says how many are connected, how many were closed on them, and what they were answered. The password is
+that of the slow readers, who have mailboxes.
 """
 
 from __future__ import annotations
@@ -18,9 +21,6 @@ from typing import ClassVar
 
 import uvloop
 
-from bench.phones import PASSWORD
-
-TICK_SECONDS = 5.0
 PATH = "/Microsoft-Server-ActiveSync"
 
 _random = random.Random(1)  # an attack that can be repeated
@@ -51,10 +51,11 @@ def query(command: str, device_id: str) -> str:
 
 
 class Attacker(asyncio.Protocol):
-    """One connection; `tick` is what it does every five seconds."""
+    """One connection; `tick` is what it does every so many seconds."""
 
     connected = 0
     lost = 0
+    password = ""
     answers: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, number: int) -> None:
@@ -83,7 +84,7 @@ class Attacker(asyncio.Protocol):
         """The connection is there."""
 
     def tick(self) -> None:
-        """Five seconds later."""
+        """Some seconds later."""
 
 
 class SlowHead(Attacker):
@@ -117,18 +118,33 @@ class SlowBody(Attacker):
         self.send(b"x")
 
 
+class KnownSlowBody(SlowBody):
+    """Somebody with a mailbox: all of the body but the end; two hundred of them with fifty devices each."""
+
+    def begin(self) -> None:
+        user, device = self.number % 200, self.number // 200
+        start = head(f"reader{user}@example.com", self.password, query("SendMail", f"READER{user}X{device}"), 1_000_000)
+        self.send(start + bytes.fromhex("03016a00001545 01") + b"x" * 900_000)
+
+
 class SlowReader(Attacker):
     """Somebody with a mailbox who asks for a megabyte and reads nothing of it; two hundred of them with fifty devices each."""
 
     def begin(self) -> None:
-        assert self.transport is not None
-        self.transport.pause_reading()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self.stop_reading)  # uvloop begins to read after this
         user, device = self.number % 200, self.number // 200
         body = bytes.fromhex("03016a00001445 01")
         self.send(
-            head(f"reader{user}@example.com", PASSWORD, query("ItemOperations", f"READER{user}X{device}"), len(body))
+            head(
+                f"reader{user}@example.com", self.password, query("ItemOperations", f"READER{user}X{device}"), len(body)
+            )
             + body
         )
+
+    def stop_reading(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
 
 
 class RandomLogin(Attacker):
@@ -147,7 +163,7 @@ class RandomDevice(RandomLogin):
 
     def tick(self) -> None:
         body = bytes.fromhex("03016a0000075652033000 01 01")
-        self.send(head("user1@example.com", nonsense(), query("FolderSync", nonsense(16)), len(body)) + body)
+        self.send(head("victim@example.com", nonsense(), query("FolderSync", nonsense(16)), len(body)) + body)
 
 
 class Malformed(RandomLogin):
@@ -172,6 +188,7 @@ KINDS: dict[str, type[Attacker]] = {
     "slow heads": SlowHead,
     "heads of 28 KiB": FatHead,
     "slow bodies": SlowBody,
+    "slow bodies of users": KnownSlowBody,
     "slow readers": SlowReader,
     "random logins": RandomLogin,
     "random devices": RandomDevice,
@@ -194,32 +211,33 @@ async def connect(one: Attacker, port: int) -> None:
         made.close()
 
 
-async def attack(kind: str, port: int, count: int) -> None:
+def tell() -> None:
+    told = {"connected": Attacker.connected, "lost": Attacker.lost, "answers": Attacker.answers}
+    print(json.dumps(told), flush=True)
+
+
+async def attack(kind: str, port: int, count: int, seconds: float) -> None:
     """For ever."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
-    loop = asyncio.get_running_loop()
     all_of_them = [KINDS[kind](number) for number in range(count)]
     for begin in range(0, count, 100):
         await asyncio.gather(*(connect(one, port) for one in all_of_them[begin : begin + 100]))
+        tell()
     slices = 100
-    told = loop.time()
     while True:
         for number in range(slices):
-            wait = asyncio.create_task(asyncio.sleep(TICK_SECONDS / slices))
+            wait = asyncio.create_task(asyncio.sleep(seconds / slices))
             for one in all_of_them[number::slices]:
                 if one.transport is None:
                     await connect(one, port)
                 else:
                     one.tick()
-            if loop.time() - told > 1:
-                told = loop.time()
-                print(
-                    json.dumps({"connected": Attacker.connected, "lost": Attacker.lost, "answers": Attacker.answers}),
-                    flush=True,
-                )
+            if number % (slices // 4) == 0:
+                tell()
             await wait
 
 
 if __name__ == "__main__":
-    uvloop.run(attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    _kind, _port, _count, _seconds, Attacker.password = sys.argv[1:]
+    uvloop.run(attack(_kind, int(_port), int(_count), float(_seconds)))
