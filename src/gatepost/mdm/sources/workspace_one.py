@@ -151,11 +151,10 @@ class WorkspaceOne:
             raise SourceUnavailable("it answered with nothing, which says nothing of the device")
         if not isinstance(record, dict):
             raise SourceUnavailable("its answer is not the record of a device")
-        posture = posture_of(self.name, record, self._now(), asked=key)
-        uuid = _identity(plain_keys(record).get("uuid"))
-        if key not in (posture.device_key, uuid):
+        number, uuid = _identities(record)
+        if (number if _NUMBER.fullmatch(key) else uuid) not in (None, key):
             raise SourceUnavailable("it answered with another device than the one that was asked for")
-        return posture
+        return posture_of(self.name, record, self._now(), asked=key)
 
     async def list(self, progress: Callable[[int, int | None], None] | None = None) -> AsyncIterator[str]:
         """All devices by their number, in ascending order, so that new ones come last and shift nothing."""
@@ -233,14 +232,14 @@ class WorkspaceOne:
 
 
 def posture_of(source: str, record: Mapping[str, Any], now: datetime, *, asked: str = "") -> Posture:
-    """What a device's record says; `asked` is its key where the record has none. What it does not say is unknown."""
+    """What a device's record says; `asked` is its key where the record has no number. What it does not say is unknown."""
     fields = plain_keys(record)
-    key = _row_key(record) or asked
+    number, uuid = _identities(record)
     ids = fields.get("easids")
     listed = plain_keys(ids).get("easid") if isinstance(ids, dict) else ids
     return Posture(
         source=source,
-        device_key=key,
+        device_key=number or asked or uuid or "",
         managed=MANAGED.get(word(fields.get("enrollmentstatus")), Managed.UNKNOWN),
         compliance=COMPLIANCE.get(word(fields.get("compliancestatus")), Compliance.UNKNOWN),
         compromised=flag(fields.get("compromisedstatus")),
@@ -289,10 +288,15 @@ def _key_to_ask(device_key: str) -> str:
     return found
 
 
+def _identities(record: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The number and the UUID of a record, each None where it has none."""
+    fields = plain_keys(record)
+    said = [_identity(fields.get(name)) for name in ("id", "deviceid", "uuid", "deviceuuid")]
+    number = next((one for one in said[:2] if one is not None and _NUMBER.fullmatch(one)), None)
+    return number, next((one for one in said[2:] if one is not None and _UUID.fullmatch(one)), None)
+
+
 def _row_key(row: object) -> str | None:
-    """The key of a record: its number, else its UUID."""
-    if not isinstance(row, dict):
-        return None
-    fields = plain_keys(row)
-    candidates = [_identity(fields.get(name)) for name in ("id", "deviceid", "uuid", "deviceuuid")]
-    return next((one for one in candidates if one is not None), None)
+    """The key of a row of a listing: its number, else its UUID."""
+    number, uuid = _identities(row) if isinstance(row, dict) else (None, None)
+    return number or uuid
