@@ -108,8 +108,8 @@ def test_all_mistakes_are_reported_together(write):
     found = dict(line.split(": ", 1) for line in mistakes(path, environ))
     assert found == {
         "GATEPOST_GATWAY__LISTEN": "unknown variable, expected GATEPOST_SECTION__KEY with one of the sections "
-        "store, gateway, limits, control, log",
-        "colour": "unknown key, expected one of control, gateway, limits, log, store",
+        "store, gateway, limits, control, mdm, log",
+        "colour": "unknown key, expected one of control, gateway, limits, log, mdm, store",
         "store.url": "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, got `mysql://root:…@db/x`",
         "gateway.listen": "expected host:port, got `localhost`",
         "gateway.lisen": "unknown key, expected one of autodiscover, listen, max_replica_age, organization_id, "

@@ -19,15 +19,15 @@ class SourceConfiguration:
 
     Without credentials it takes no notifications, and is only asked. `organization_id` is where the users of its devices
     are looked for; None: in the organization that has their address's mail domain. A whole listing is read every
-    `sweep_hours`. `match_imei`: a phone that the gateway sees first, and whose DeviceId the MDM does not know, may be
-    found by its user together with the IMEI that it claims to have.
+    `sweep_hours`. `match`, "imei" or "serial": what a phone that the gateway sees first, and whose DeviceId the MDM does
+    not know, may be found by, together with its user; it says so itself.
     """
 
     asks: WorkspaceOneConfiguration | GenericConfiguration
     credentials: tuple[Credential, ...] = ()
     organization_id: str | None = None
     sweep_hours: float = 6.0
-    match_imei: bool = False
+    match: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -36,45 +36,36 @@ class SourceConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreTarget:
-    """Overrides in Gatepost's own store."""
+class WorkMailConfiguration:
+    """An organization of Amazon WorkMail; `rate` in requests a second.
 
-    name: str = "store"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkMailTarget:
-    """Overrides in an organization of Amazon WorkMail; `rate` in requests a second.
-
-    Without `access_key_id` the AWS SDK finds its credentials as it usually does. `endpoint_url` is for another server
-    that speaks the same API. `source_organization_id` is the organization here whose users' overrides go there; None: all.
+    Without `access_key_id` the AWS SDK finds its credentials as it usually does. `endpoint_url` is for another server that
+    speaks the same API.
     """
 
-    name: str
     organization_id: str
     region: str
+    endpoint_url: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
-    endpoint_url: str | None = None
     rate: float = 5.0
-    source_organization_id: str | None = None
-
-
-Target = StoreTarget | WorkMailTarget
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfiguration:
-    """The whole bridge.
+    """The whole bridge. It writes into this store where `local` says so, and into `workmail` where there is one.
 
     `instance` names this bridge in the marks that it leaves at targets without owners. `workers` devices are looked
-    after at a time; one that failed `park_after` times is parked. Notifications are kept for `keep_days`.
+    after at a time; one that failed `park_after` times is parked. Notifications are kept for `keep_days`. `first_seen`:
+    phones that the gateway sees first are looked up in the sources.
     """
 
     sources: tuple[SourceConfiguration, ...]
-    targets: tuple[Target, ...] = (StoreTarget(),)
+    local: bool = True
+    workmail: WorkMailConfiguration | None = None
     policy: Policy = field(default_factory=Policy)
     instance: str = "gatepost"
-    workers: int = 8
+    first_seen: bool = True
+    workers: int = 32
     park_after: int = 12
     keep_days: float = 14.0

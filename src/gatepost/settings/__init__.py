@@ -2,8 +2,8 @@
 
 from gatepost.settings.key_file import read_key_file, write_key_file
 from gatepost.settings.limits import LimitsSettings
+from gatepost.settings.mdm import MdmSettings, bridge_configuration
 from gatepost.settings.model import (
-    Address,
     ControlSettings,
     GatewaySettings,
     LogSettings,
@@ -12,6 +12,7 @@ from gatepost.settings.model import (
     StoreSettings,
 )
 from gatepost.settings.reading import FILE_NAME, find, load
+from gatepost.settings.values import Address
 
 __all__ = [
     "FILE_NAME",
@@ -20,9 +21,11 @@ __all__ = [
     "GatewaySettings",
     "LimitsSettings",
     "LogSettings",
+    "MdmSettings",
     "Settings",
     "SettingsError",
     "StoreSettings",
+    "bridge_configuration",
     "find",
     "load",
     "read_key_file",

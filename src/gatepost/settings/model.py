@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from contextvars import ContextVar
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gatepost.settings.limits import LimitsSettings
+from gatepost.settings.mdm import MdmSettings
 from gatepost.settings.section import Section
+from gatepost.settings.values import (
+    Address,
+    Command,
+    ExistingFile,
+    FilePath,
+    Host,
+    HttpUrl,
+    Listen,
+    Network,
+    OrganizationId,
+    OwnUrl,
+    ProtocolVersion,
+    StoreUrl,
+    listed,
+)
 from gatepost.wire.eas.commands import COMMANDS, VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Iterable
 
 PREFIX = "GATEPOST_"
-
-# Where relative paths start while `load` validates; pydantic-settings has no validation context to carry it.
-base_folder: ContextVar[Path] = ContextVar("base_folder", default=Path())
-
-_ORGANIZATION_ID = re.compile(r"m-[0-9a-z]{32}")
 
 
 class SettingsError(Exception):
@@ -35,117 +43,16 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.mistakes))
 
 
-class Address(NamedTuple):
-    """Where a server listens; port 0 is any free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _address(value: object) -> Address:
-    if isinstance(value, Address):
-        return value
-    match = re.fullmatch(
-        r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/@]+)):([0-9]{1,5})", value if isinstance(value, str) else ""
-    )
-    if match is None or int(match[3]) > 65535:
-        raise ValueError
-    return Address(match[1] or match[2], int(match[3]))
-
-
-def _http_url(value: object) -> str:
-    if not isinstance(value, str) or value != value.strip():
-        raise ValueError
-    url = urlsplit(value)
-    if (
-        url.scheme not in {"http", "https"}
-        or not url.hostname
-        or url.username
-        or url.query
-        or url.fragment
-        or url.port == 0
-    ):
-        raise ValueError
-    return value.rstrip("/")
-
-
-def _store_url(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError  # noqa: TRY004  # pydantic collects ValueError only
-    if file := re.fullmatch(r"sqlite:///([^:?#]+)", value):
-        return f"sqlite:///{base_folder.get() / file[1]}"
-    if re.match(r"postgresql(\+psycopg)?://.*/[^/?]+", value):
-        return value
-    raise ValueError
-
-
-def _rooted(path: Path) -> Path:
-    return base_folder.get() / path.expanduser()
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError
-    return path
-
-
-def _listed(value: object) -> object:
-    """A list, as a variable writes it: with commas."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _own_url(value: object) -> str:
-    url = _http_url(value)
-    if urlsplit(url).path:
-        raise ValueError
-    return url
-
-
-def _host(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", value):
-        raise ValueError
-    return value.lower()
-
-
-def _one_of(known: Collection[str]) -> Callable[[object], str]:
-    """A validator that takes the known words in any case of letters."""
-    by_key = {word.lower(): word for word in known}
-
-    def word(value: object) -> str:
-        if not isinstance(value, str) or value.lower() not in by_key:
-            raise ValueError
-        return by_key[value.lower()]
-
-    return word
-
-
-def _organization_id(value: object) -> str:
-    if not isinstance(value, str) or not _ORGANIZATION_ID.fullmatch(value):
-        raise ValueError
-    return value
-
-
-Listen: TypeAlias = Annotated[Address, BeforeValidator(_address)]
-Network: TypeAlias = Annotated[IPv4Network | IPv6Network, BeforeValidator(ip_network)]
-FilePath: TypeAlias = Annotated[Path, AfterValidator(_rooted)]
-HttpUrl: TypeAlias = Annotated[str, BeforeValidator(_http_url)]
-Host: TypeAlias = Annotated[str, BeforeValidator(_host)]
-ProtocolVersion: TypeAlias = Annotated[str, BeforeValidator(_one_of(VERSIONS))]
-Command: TypeAlias = Annotated[str, BeforeValidator(_one_of(COMMANDS))]
-
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class StoreSettings(Section):
     """Where rules, users, devices and keys are kept."""
 
-    url: Annotated[str, BeforeValidator(_store_url)] = Field(
+    url: StoreUrl = Field(
         default="sqlite:///gatepost.db",
         description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",
-        repr=False,  # of all settings the one that can hold a password
+        repr=False,  # it can hold a password
     )
     key_file: FilePath = Field(default=Path("gatepost.key"), description="the path of the key file")
 
@@ -157,30 +64,26 @@ class GatewaySettings(Section):
     upstream: HttpUrl | None = Field(
         default=None, description="the mail server's URL, http://HOST or https://HOST, a path allowed"
     )
-    upstream_ca_file: Annotated[FilePath, AfterValidator(_existing)] | None = Field(
+    upstream_ca_file: ExistingFile | None = Field(
         default=None, description="the path of an existing file with certificates in PEM form"
     )
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_listed)] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(listed)] = Field(
         default=LOOPBACK, description="addresses or networks such as 10.0.0.0/8, no bits set to the right of the mask"
     )
     proxy_protocol: bool = Field(default=False, description="true or false")
-    public_url: Annotated[str, BeforeValidator(_own_url)] | None = Field(
-        default=None, description="https://HOST or http://HOST, without a path"
-    )
+    public_url: OwnUrl | None = Field(default=None, description="https://HOST or http://HOST, without a path")
     autodiscover: bool = Field(default=True, description="true or false")
-    redirect_hosts: Annotated[tuple[Host, ...], BeforeValidator(_listed)] = Field(
+    redirect_hosts: Annotated[tuple[Host, ...], BeforeValidator(listed)] = Field(
         default=(), description="names of hosts, with a port where it is not the usual one"
     )
-    protocol_versions: Annotated[tuple[ProtocolVersion, ...], BeforeValidator(_listed)] = Field(
+    protocol_versions: Annotated[tuple[ProtocolVersion, ...], BeforeValidator(listed)] = Field(
         default=(), description=f"versions out of {', '.join(VERSIONS)}"
     )
-    refused_commands: Annotated[tuple[Command, ...], BeforeValidator(_listed)] = Field(
+    refused_commands: Annotated[tuple[Command, ...], BeforeValidator(listed)] = Field(
         default=(), description=f"commands out of {', '.join(COMMANDS)}"
     )
     max_replica_age: float = Field(default=3600.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0")
-    organization_id: Annotated[str, BeforeValidator(_organization_id)] | None = Field(
-        default=None, description="m- and 32 lower-case letters and digits"
-    )
+    organization_id: OrganizationId | None = Field(default=None, description="m- and 32 lower-case letters and digits")
 
 
 class ControlSettings(Section):
@@ -219,4 +122,5 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = Field(default=GatewaySettings(), description="a table, [gateway]")
     limits: LimitsSettings = Field(default=LimitsSettings(), description="a table, [limits]")
     control: ControlSettings = Field(default=ControlSettings(), description="a table, [control]")
+    mdm: MdmSettings = Field(default=MdmSettings(), description="a table, [mdm]")
     log: LogSettings = Field(default=LogSettings(), description="a table, [log]")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
 
-from gatepost.settings.model import PREFIX, Settings, SettingsError, base_folder
+from gatepost.settings.mistakes import mistakes_in
+from gatepost.settings.model import PREFIX, Settings, SettingsError
+from gatepost.settings.tables import fill_in, is_of_a_table
+from gatepost.settings.values import base_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,11 +20,6 @@ if TYPE_CHECKING:
 CONFIG_VARIABLE = "GATEPOST_CONFIG"
 FILE_NAME = "gatepost.toml"
 SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
-
-# Up to the last @: a password that was written down without its quotes may hold an @ or a slash itself.
-_PASSWORD = re.compile(
-    r"((?:^(?![\w+.-]+://)|//)[^:/@]*):.*@|([?&][^=&]*(?:password|secret)[^=&]*=)[^&]*", re.IGNORECASE
-)
 
 
 class _Environment(EnvSettingsSource):
@@ -33,7 +30,7 @@ class _Environment(EnvSettingsSource):
         super().__init__(settings_class)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._environ.items() if value}
+        return {name.lower(): value for name, value in self._environ.items() if value and not is_of_a_table(name)}
 
 
 def find(environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -49,7 +46,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Relative paths in them start at the file's folder. Raises SettingsError with every mistake.
     """
     content = _read(path)
-    mistakes = _unknown_variables(environ)
+    folder = (path.parent if path else Path()).absolute()
+    mistakes = [*_unknown_variables(environ), *fill_in(content, environ, folder)]
 
     class Reader(Settings):
         @classmethod
@@ -64,11 +62,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
             return _Environment(settings_cls, environ), InitSettingsSource(settings_cls, content)
 
     settings: Settings | None = None
-    token = base_folder.set((path.parent if path else Path()).absolute())
+    token = base_folder.set(folder)
     try:
         settings = Reader()
     except ValidationError as error:
-        mistakes += _mistakes(error)
+        mistakes += mistakes_in(error, content)
     finally:
         base_folder.reset(token)
     if settings is None or mistakes:
@@ -100,35 +98,3 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
         and name.upper() != CONFIG_VARIABLE
         and name.upper().split("__")[0] not in known
     ]
-
-
-def _mistakes(error: ValidationError) -> list[str]:
-    found = []
-    for mistake in error.errors(include_url=False):
-        section, *rest = (str(part) for part in mistake["loc"])
-        key = ".".join([section, *rest[:1]])
-        if mistake["type"] == "extra_forbidden":
-            found.append(f"{key}: unknown key, expected one of {', '.join(_known_beside(section, rest))}")
-        else:
-            found.append(f"{key}: expected {_expectation(section, rest)}, got `{_shown(mistake['input'])}`")
-    return found
-
-
-def _known_beside(section: str, rest: list[str]) -> list[str]:
-    return sorted(_section(section).model_fields) if rest else sorted(Settings.model_fields)
-
-
-def _expectation(section: str, rest: list[str]) -> str:
-    field = _section(section).model_fields[rest[0]] if rest else Settings.model_fields[section]
-    return field.description or "another value"
-
-
-def _section(name: str) -> type[BaseModel]:
-    annotation = Settings.model_fields[name].annotation
-    assert isinstance(annotation, type)
-    assert issubclass(annotation, BaseModel)
-    return annotation
-
-
-def _shown(value: object) -> str:
-    return _PASSWORD.sub(lambda found: f"{found[1]}:…@" if found[2] is None else f"{found[2]}…", str(value))
