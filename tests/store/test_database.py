@@ -11,7 +11,7 @@ from tests.store.nouns import NOON, ORGANIZATION, a_user, an_organization
 from tests.support.postgres_server import PASSWORD
 
 from gatepost.model import Kind
-from gatepost.store import feed, organizations, users
+from gatepost.store import feed, mdm_work, organizations, users
 from gatepost.store.database import Signal, Store, StoreError, StoreNotReady, StoreUnavailable
 from gatepost.store.schema import changes
 
@@ -301,3 +301,40 @@ def test_a_pool_that_is_empty_is_unavailable(monkeypatch):
     with store.read(), pytest.raises(StoreUnavailable, match="in use"):
         read()
     store.close()
+
+
+def test_bookkeeping_takes_no_revision_and_wakes_nobody(store):
+    sent = store.committed.sent
+    with store.bookkeeping() as writer:
+        mdm_work.dirty(writer, "ws1", "7")
+    with store.read() as reader:
+        assert mdm_work.backlog(reader).due == 1
+    assert (feed.load(store).revision, store.last_revision, store.committed.sent) == (0, 0, sent)
+
+
+def test_bookkeeping_after_an_exception_keeps_nothing(store):
+    def mark_and_fail():
+        with store.bookkeeping() as writer:
+            mdm_work.dirty(writer, "ws1", "7")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        mark_and_fail()
+    with store.read() as reader:
+        assert mdm_work.backlog(reader).due == 0
+
+
+def test_bookkeeping_waits_for_no_writers_turn_on_postgresql(store):
+    if store.engine.dialect.name == "sqlite":
+        pytest.skip("one writer at a time")
+    with store.begin(), store.bookkeeping() as writer:
+        mdm_work.dirty(writer, "ws1", "7")
+
+
+def test_a_transaction_keeps_both_books(store):
+    with store.begin() as transaction:
+        organizations.put(transaction, an_organization())
+        mdm_work.dirty(transaction, "ws1", "7")
+    with store.read() as reader:
+        assert mdm_work.backlog(reader).due == 1
+    assert feed.load(store).revision == 1

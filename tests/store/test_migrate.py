@@ -18,7 +18,7 @@ from gatepost.store import feed, migrate
 from gatepost.store.connections import WRITE, connect, parse_url
 from gatepost.store.database import Store
 from gatepost.store.errors import StoreError, StoreNotReady
-from gatepost.store.mdm_schema import metadata  # with the bridge's tables
+from gatepost.store.schema import metadata
 
 MIGRATIONS = Path(gatepost.store.__file__).parent / "migrations"
 REVISIONS = tuple(sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("*.py")))

@@ -27,7 +27,7 @@ def test_a_table_has_the_columns_of_its_noun_and_the_key_of_its_change(kind):
             Kind.ORGANIZATION: (),
             Kind.USER: ("user_id",),
             Kind.MOBILE_DEVICE_ACCESS_RULE: ("rule_id",),
-            Kind.MOBILE_DEVICE_ACCESS_OVERRIDE: ("user_id", "device_id"),
+            Kind.MOBILE_DEVICE_ACCESS_OVERRIDE: ("user_id", "device_id", "owner"),
             Kind.ACCESS_CONTROL_RULE: ("name",),
             Kind.DEVICE: ("user_id", "device_id"),
             Kind.GROUP: ("group_id",),

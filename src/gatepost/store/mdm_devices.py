@@ -194,9 +194,11 @@ def _with_bindings(reader: Reader, found: Sequence[tuple[Posture, Moments]]) -> 
 
 
 def _storable(posture: Posture) -> Posture:
-    """The posture without characters that PostgreSQL refuses."""
-    texts = {name: getattr(posture, name) for name in ("serial", "imei", "friendly_name")}
-    return replace(posture, **{name: text and text.replace("\0", "?") for name, text in texts.items()})
+    """The posture without characters that PostgreSQL refuses; an empty text is none, lest two devices share it."""
+    serial, imei, name = (
+        text.replace("\0", "?") if text else None for text in (posture.serial, posture.imei, posture.friendly_name)
+    )
+    return replace(posture, serial=serial, imei=imei, friendly_name=name)
 
 
 def _put(dialect: Any) -> Executable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text
 
-from gatepost.store.schema import Document, Key, Moment, Revision, metadata
+from gatepost.store.columns import Document, Key, Moment, Revision, metadata
 
 # What sources sent, as it came: for replay, and to see a repetition.
 mdm_notifications = Table(

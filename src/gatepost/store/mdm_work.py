@@ -21,8 +21,8 @@ from sqlalchemy import ColumnElement, Select, and_, case, delete, func, literal,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatepost.model import Claim, Parked
+from gatepost.store.columns import Moment
 from gatepost.store.mdm_schema import mdm_work
-from gatepost.store.schema import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

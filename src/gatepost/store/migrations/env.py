@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from gatepost.store.mdm_schema import metadata  # with the bridge's tables
+from gatepost.store.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
 context.run_migrations()

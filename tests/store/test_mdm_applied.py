@@ -1,0 +1,69 @@
+"""What the bridge wrote last."""
+
+from tests.store.mdm import an_applied_override
+from tests.support.postures import a_posture
+
+from gatepost.model import Effect
+from gatepost.store import mdm_applied, mdm_devices
+
+
+def put(store, *applied):
+    with store.bookkeeping() as writer:
+        for one in applied:
+            mdm_applied.put(writer, one)
+
+
+def named(one):
+    return one.target, one.organization_id, one.user_id, one.device_id
+
+
+def test_the_last_that_was_written_is_remembered(store):
+    allowed = an_applied_override()
+    denied = an_applied_override(effect=Effect.DENY, expires=None, description=None, device_key="8")
+    put(store, allowed, denied)
+    with store.read() as reader:
+        assert mdm_applied.get(reader, *named(allowed)) == denied
+        assert mdm_applied.get(reader, "workmail", *named(allowed)[1:]) is None
+
+
+def test_it_can_be_forgotten(store):
+    one, other = an_applied_override(), an_applied_override(target="workmail")
+    put(store, one, other)
+    with store.bookkeeping() as writer:
+        assert mdm_applied.delete(writer, *named(one))
+        assert not mdm_applied.delete(writer, *named(one))
+        assert mdm_applied.get(writer, *named(other)) == other
+
+
+def test_what_was_written_for_a_device(store):
+    one, other = an_applied_override(), an_applied_override(target="workmail")
+    put(store, one, other, an_applied_override(device_id="EAS2", device_key="8"))
+    put(store, an_applied_override(device_id="EAS3", source="fleet"))
+    with store.read() as reader:
+        assert mdm_applied.of_device(reader, "ws1", "7") == [one, other]
+        assert mdm_applied.of_device(reader, "ws1", "7", "workmail") == [other]
+
+
+def test_all_of_a_target_in_pages(store):
+    all_ = [an_applied_override(user_id=user, device_id=device) for user in ("a", "b") for device in ("X", "Y", "Z")]
+    put(store, *reversed(all_), an_applied_override(target="workmail"))
+    with store.read() as reader:
+        first = mdm_applied.page(reader, "local", None, 4)
+        rest = mdm_applied.page(reader, "local", named(first[-1])[1:], 4)
+    assert first + rest == all_
+
+
+def test_how_many_of_each_effect(store):
+    put(store, an_applied_override(), an_applied_override(device_id="B"), an_applied_override(target="workmail"))
+    put(store, an_applied_override(device_id="C", effect=Effect.DENY))
+    with store.read() as reader:
+        assert mdm_applied.counts(reader, "local") == {Effect.ALLOW: 2, Effect.DENY: 1}
+        assert mdm_applied.counts(reader, "none") == {}
+
+
+def test_those_whose_device_nobody_knows(store):
+    known, orphan = an_applied_override(), an_applied_override(device_id="EAS2", device_key="8")
+    put(store, known, orphan, an_applied_override(device_id="EAS3", target="workmail", device_key="9"))
+    with store.bookkeeping() as writer:
+        mdm_devices.put(writer, a_posture("7"))
+        assert mdm_applied.orphans(writer, "local") == [orphan]
