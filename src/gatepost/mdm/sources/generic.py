@@ -34,6 +34,7 @@ LOOK_UPS = ("device_id", "imei", "serial")
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MOST_PAGES = 10_000
+_MOST_FOUND = 5  # devices that are looked at more closely when a look-up finds several
 
 
 @dataclass(frozen=True)
@@ -202,16 +203,21 @@ class Generic:
         try:
             items = self._find_items.of(document(answer))
             items = items if isinstance(items, list | tuple) else [items]
-            keyed = ((self._row_key(item), item) for item in items)
-            return [self._map.posture(self.name, key, item, self._now()) for key, item in keyed if key is not None]
+            keyed = {key: item for item in items if (key := self._row_key(item)) is not None}
         except Unreadable as error:
             raise SourceUnavailable(f"its answer cannot be read: {error}") from error
+        if self._configuration.fetch_path is None:
+            return [self._row_posture(key, item) for key, item in keyed.items()]
+        fetched = [await self.fetch(key) for key in list(keyed)[:_MOST_FOUND]]
+        return [one for one in fetched if not isinstance(one, Gone)]
 
     async def _also(self, device_key: str) -> dict[str, Any]:
         more: dict[str, Any] = {}
         for name, path in self._configuration.also.items():
             answer = await self._client.get(_filled(path, "device_key", device_key), self._headers)
-            more[name] = document(answer) if answer.status != 404 else None
+            if answer.status == 404:  # an expression that counts failures would find none
+                raise SourceUnavailable(f"it has no `{name}` for the device")
+            more[name] = document(answer)
         return more
 
     async def _listed(self, device_key: str) -> Posture:

@@ -49,6 +49,8 @@ class Pager:
     """A configured way through pages. Raises ValueError where something is missing."""
 
     def __init__(self, paging: Paging) -> None:
+        if paging.kind not in list(PagingKind):
+            raise ValueError(f"paging is by {', '.join(PagingKind)}, not by `{paging.kind}`")
         kind = PagingKind(paging.kind)
         if kind in (PagingKind.CURSOR, PagingKind.PAGE, PagingKind.OFFSET) and not paging.parameter:
             raise ValueError(f"paging by {kind} needs the query `parameter`")
