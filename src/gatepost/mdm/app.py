@@ -145,7 +145,7 @@ class _Endpoint:
             self._refusals.note(name, result, str(refused))
         except ClientDisconnect:
             result, response = "disconnected", Response(status_code=400)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a mistake of ours is one answer, and one traceback in the log
             _log.exception("notification.failed", source=name or None)
             result, response = "failed", PlainTextResponse("internal error\n", 500)
         self._results.labels(name, result).inc()
