@@ -1,0 +1,141 @@
+"""Dirty rows of some sources, claimed as there is room for them, each looked after by a task of its own.
+
+A hint (`wake`) makes it prompt, a poll makes it certain: rows may be marked by another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import structlog
+
+from gatepost.mdm.settling import back_off
+from gatepost.store import mdm_work
+from gatepost.store.database import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from gatepost.model import Claim
+    from gatepost.store.database import Store
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 120.0
+"""Four times as long as one run may take (`worker.FETCH_SECONDS` and a transaction)."""
+
+_STORE_AWAY_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Call(Protocol):
+    """Runs something that blocks in a thread of the bridge's."""
+
+    async def __call__(self, function: Callable[..., T], /, *args: object) -> T:
+        """Its result, or what it raises."""
+
+
+class Claiming:
+    """Claims what is due of `sources()` and gives each claim to `look_after`, `limit` at a time.
+
+    `look_after` ends its claim; when it raises, the row is tried again with back-off, and parked after `park_after`
+    attempts.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        call: Call,
+        sources: Callable[[], Collection[str]],
+        look_after: Callable[[Claim], Awaitable[None]],
+        *,
+        limit: int,
+        park_after: int,
+        poll: float = 0.2,
+    ) -> None:
+        self._store = store
+        self._call = call
+        self._sources = sources
+        self._look_after = look_after
+        self._limit = limit
+        self._park_after = park_after
+        self._poll = poll
+        self._event = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._claims: set[Claim] = set()
+
+    def wake(self) -> None:
+        """Something may be due; only in the event loop."""
+        self._event.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._round()
+            except StoreError as error:
+                log.warning("mdm.store_away", error=str(error))
+                await asyncio.sleep(_STORE_AWAY_SECONDS)
+
+    async def stop(self) -> None:
+        """End what is being looked after, and give its claims back, uncounted. `run` has been cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._claims:
+            with contextlib.suppress(StoreError):
+                await self._call(self._release, list(self._claims))
+
+    async def _round(self) -> None:
+        """Claim what is due, then wait: for a hint, for room, or for the next poll."""
+        self._event.clear()  # before the look: a hint that comes during it is for the next one
+        free = self._limit - len(self._tasks)
+        sources = self._sources() if free else ()
+        claims = await self._call(self._claim, free, sources) if sources else []
+        for claim in claims:
+            self._claims.add(claim)
+            task = asyncio.create_task(self._one(claim))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._poll):
+                await self._event.wait()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if len(self._tasks) <= self._limit // 2:  # not one claim, and so one commit, for each that ends
+            self._event.set()
+
+    async def _one(self, claim: Claim) -> None:
+        try:
+            if claim.attempts > self._park_after:  # those before did not come to an end: it takes its worker with it
+                await self._call(self._failed, claim, "the bridge has come to an end over it each time")
+            else:
+                await self._look_after(claim)
+        except StoreError as error:
+            log.warning("mdm.store_away", error=str(error))  # the lease ends, and somebody else takes it
+        except Exception as error:
+            log.exception("mdm.not_looked_after", source=claim.source, device=claim.device_key)
+            with contextlib.suppress(StoreError):
+                await self._call(self._failed, claim, f"an error of the bridge: {type(error).__name__}")
+        self._claims.discard(claim)
+
+    def _claim(self, limit: int, sources: Collection[str]) -> list[Claim]:
+        with self._store.read() as reader:  # which costs other writers nothing
+            due = mdm_work.next_due(reader, sources)
+            if due is None or due > reader.now:
+                return []
+        with self._store.bookkeeping() as writer:
+            return mdm_work.claim(writer, LEASE_SECONDS, limit, sources=sources)
+
+    def _failed(self, claim: Claim, error: str) -> None:
+        with self._store.bookkeeping() as writer:
+            mdm_work.fail(writer, claim, error, writer.now + back_off(claim.attempts), self._park_after)
+
+    def _release(self, claims: list[Claim]) -> None:
+        with self._store.bookkeeping() as writer:
+            for claim in sorted(claims, key=lambda one: (one.source, one.device_key)):
+                mdm_work.release(writer, claim)

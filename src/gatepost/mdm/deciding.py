@@ -1,0 +1,152 @@
+"""From a device, as it is remembered, to what is wanted for users of this store's organizations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatepost.engine.posture import ask_again, assess, wanted
+from gatepost.mdm.targets.base import no_longer_wanted, wish_for
+from gatepost.model import Directory as Openness
+from gatepost.model import Effect, OrganizationState, enrolled_user_id
+from gatepost.store import devices, mdm_devices, organizations, users
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
+
+    from gatepost.engine.posture import Policy, Verdict
+    from gatepost.mdm.targets.base import Wish
+    from gatepost.model import AppliedOverride, Device, KnownDevice, Organization, Posture
+    from gatepost.store.database import Reader
+
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What is wanted for a device's users, and when that can change without news.
+
+    `stranger` is an address of a device that would be allowed, if anybody here had the address.
+    """
+
+    wishes: tuple[Wish, ...]
+    look_again: datetime | None
+    stranger: str | None = None
+
+
+class Addresses:
+    """Whose an address is, in one snapshot: a user of `organization_id`, or of the organization with its mail domain."""
+
+    def __init__(self, reader: Reader, organization_id: str | None) -> None:
+        self._reader = reader
+        self._organization_id = organization_id
+        self._users: dict[str, str | None] = {}
+        self._new: dict[str, str] = {}
+
+    def user_of(self, address: str) -> str | None:
+        """`<organization id>/<user id>`; of nobody yet, where an open directory will take the address up; None: nobody's."""
+        if address not in self._users:
+            self._users[address] = self._find(address)
+        return self._users[address]
+
+    def to_be_taken_up(self, user: str) -> str | None:
+        """The address of a user who is not in the directory yet."""
+        return self._new.get(user)
+
+    def _find(self, address: str) -> str | None:
+        organization = self._organization(address)
+        if organization is None or organization.state is not OrganizationState.ACTIVE:
+            return None
+        organization_id = organization.organization_id
+        found = users.named(self._reader, organization_id, address)
+        if found is not None:
+            return f"{organization_id}/{found.user_id}"
+        if organization.directory is not Openness.OPEN or not _within(organization, address):
+            return None
+        user_id = enrolled_user_id(organization_id, address)
+        if users.deleted(self._reader, organization_id, [address]) or users.get(self._reader, organization_id, user_id):
+            return None
+        self._new[f"{organization_id}/{user_id}"] = address
+        return f"{organization_id}/{user_id}"
+
+    def _organization(self, address: str) -> Organization | None:
+        if self._organization_id is not None:
+            return organizations.get(self._reader, self._organization_id)
+        return organizations.find_by_domain(self._reader, address.rpartition("@")[2])
+
+
+def decide(
+    reader: Reader,
+    known: KnownDevice,
+    addresses: Addresses,
+    policy: Policy,
+    *,
+    sources: Collection[str],
+    written: Sequence[AppliedOverride] = (),
+) -> Decided:
+    """What all `sources` that speak of the device's users and DeviceIds want together; other sources do not count.
+
+    What was `written` for the device's sake and is not accounted for any more is to be taken away.
+    """
+    speaking = [one for one in mdm_devices.related(reader, known) if one.posture.source in sources]
+    verdicts = wanted(speaking, policy, reader.now, user_of=addresses.user_of)
+    mine = wanted(speaking, policy, reader.now, about=known, user_of=addresses.user_of).keys()
+    keys = {pair: (*pair[0].split("/", 1), pair[1]) for pair in verdicts}
+    accounted = {(one.organization_id, one.user_id, one.device_id) for one in written}
+    pairs = [pair for pair in verdicts if pair in mine or keys[pair] in accounted]
+    wishes = [_wish(pair, verdicts[pair], addresses, policy) for pair in pairs]
+    left = accounted - set(keys.values())
+    wishes += [no_longer_wanted(one) for one in written if (one.organization_id, one.user_id, one.device_id) in left]
+    looks = [verdicts[pair].look_again for pair in pairs] + [ask_again(known, reader.now)]
+    stranger = None
+    if not wishes and known.posture.device_ids and known.posture.user_addresses:
+        allowed = assess(known.posture, policy, reader.now, known.moments).effect is Effect.ALLOW
+        stranger = known.posture.user_addresses[0] if allowed else None
+    return Decided(tuple(wishes), min((one for one in looks if one is not None), default=None), stranger)
+
+
+def claimed_ids(reader: Reader, posture: Posture, addresses: Addresses, match: Collection[str]) -> tuple[str, ...]:
+    """DeviceIds of phones of the posture's users that say that they are this device; only where `match` takes their word.
+
+    `imei`: the phone says its IMEI in DeviceInformation. `serial`: its DeviceId is `Appl` and the serial number, as
+    older iPhones form it.
+    """
+    if not match or not (posture.imei or posture.serial):
+        return ()
+    of_users = [user for address in posture.user_addresses if (user := addresses.user_of(address)) is not None]
+    found = {
+        device.device_id
+        for user in of_users
+        for device in _phones(reader, *user.split("/", 1))
+        if says_it_is(device, posture, match)
+    }
+    return tuple(sorted(found))
+
+
+def says_it_is(device: Device, posture: Posture, match: Collection[str]) -> bool:
+    """Whether a phone's own word makes it the device of the posture."""
+    imei, said = _digits(posture.imei), _digits(device.facts.imei)
+    by_imei = "imei" in match and len(imei) >= 14 and imei[:14] == said[:14]  # the 15th digit is a checksum
+    serial = (posture.serial or "").strip().upper()
+    return by_imei or ("serial" in match and len(serial) >= 8 and device.device_id == f"APPL{serial}")
+
+
+def _wish(pair: tuple[str, str], verdict: Verdict, addresses: Addresses, policy: Policy) -> Wish:
+    organization_id, _, user_id = pair[0].partition("/")
+    return wish_for((organization_id, user_id, pair[1]), verdict, policy, addresses.to_be_taken_up(pair[0]))
+
+
+def _within(organization: Organization, address: str) -> bool:
+    return address.rpartition("@")[2] in organization.domains
+
+
+def _phones(reader: Reader, organization_id: str, user_id: str) -> Iterator[Device]:
+    after: str | None = None
+    while page := devices.page(reader, organization_id, after, _PAGE, user_id=user_id):
+        yield from page
+        after = devices.position(page[-1])
+
+
+def _digits(text: str | None) -> str:
+    return "".join(character for character in text or "" if character.isdecimal() and character.isascii())

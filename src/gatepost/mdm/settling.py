@@ -1,0 +1,339 @@
+"""What comes of having asked a source about devices: remembered, decided and written, several devices in one transaction.
+
+Theory of operation. A device's fence, its posture, its overrides here, and the end of its claim are one transaction, so
+that a worker that has lost its lease writes nothing, and a crash loses nothing. A durable commit costs milliseconds, so
+the devices that were answered about meanwhile share one; it ends after `_TURN_SECONDS`, because webhooks wait for the same
+turn. A target that is elsewhere is told by a dirty row of its own in the same transaction (`delivery`).
+
+404, once: an answer that nobody expected may be a mistake of the source, so what a sweep finds is asked again after five
+minutes, and only then the device is gone. But when somebody told of this very device, to find no record is to find it
+deleted: its access ends at once, and the second question only settles for how long. An outage changes nothing, except
+that time passes: what then only narrows (a grace that is over) is done from memory.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gatepost.engine.posture import Expression
+from gatepost.mdm.deciding import Addresses, Decided, claimed_ids, decide
+from gatepost.mdm.guard import Guard, stands
+from gatepost.mdm.sources.base import Gone, SourceError, SourceUnavailable
+from gatepost.mdm.targets.base import Action, no_longer_wanted, renewal, slack_of
+from gatepost.model import Compliance, Effect, Managed, Posture
+from gatepost.store import mdm_applied, mdm_devices, mdm_sources, mdm_work
+from gatepost.store.database import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from gatepost.mdm.metrics import BridgeMetrics
+    from gatepost.mdm.options import BridgeOptions
+    from gatepost.mdm.targets.base import Wish
+    from gatepost.mdm.targets.local import LocalTarget, Planned
+    from gatepost.model import Claim, KnownDevice, SourceState
+    from gatepost.store.database import Store, Transaction, Writer
+
+log = structlog.get_logger(__name__)
+
+CONFIRM_GONE = timedelta(minutes=5)
+"""Between the two answers that there is no such device."""
+HOLD = timedelta(seconds=20)
+"""Between two looks at a device that the mass-change guard holds."""
+
+_TURN_SECONDS = 0.04
+_LONGEST_BACK_OFF = 300.0
+
+
+def target_key(target: str) -> str:
+    """The `source` of the dirty rows by which devices are delivered to a target that is elsewhere."""
+    return f"target:{target}"
+
+
+def back_off(attempts: int) -> timedelta:
+    """How long to wait after so many attempts: full jitter, up to five minutes."""
+    return timedelta(seconds=random.uniform(0.2, min(_LONGEST_BACK_OFF, 2.0**attempts)))  # noqa: S311 - spreads
+
+
+class Outcome(StrEnum):
+    """What became of a claim."""
+
+    DONE = "done"
+    LOST = "lost"
+    MOVED = "moved"
+    HELD = "held"
+    PARKED = "parked"
+    FAILED = "failed"
+    PUT_OFF = "put off"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A claim and what the source answered; `paused` is until when the source is not asked, where that is known."""
+
+    claim: Claim
+    answer: Posture | Gone | Exception
+    paused: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was done, to be told once it is committed."""
+
+    looked: Looked
+    outcome: Outcome
+    planned: tuple[Planned, ...] = ()
+
+
+class Settling:
+    """Blocking; one call at a time, as transactions follow each other in any case."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: BridgeOptions,
+        sources: Iterable[str],
+        targets: tuple[LocalTarget | None, Sequence[str]],
+        metrics: BridgeMetrics,
+    ) -> None:
+        self._store = store
+        self._options = options
+        self._sources = frozenset(sources)
+        self._local, self._remote = targets
+        self._counted_at = self._local.name if self._local is not None else next(iter(self._remote), "")
+        self.metrics = metrics
+        self._slack = slack_of(options.policy)
+        self.guards = {name: Guard(name) for name in self._sources}
+
+    def settle(self, looked: Sequence[Looked]) -> list[Outcome]:
+        """Settle all of them; their outcomes in the order of the claims' keys. Raises StoreError: then some are not."""
+        self._move([one for one in looked if _moved(one)])
+        # in the order of their keys: whoever marks several devices dirty does so too, and nobody waits in a circle
+        rest = deque(sorted(looked, key=lambda one: (one.claim.source, one.claim.device_key)))
+        outcomes: list[Outcome] = []
+        while rest:
+            outcomes += self._turn(rest)
+        return outcomes
+
+    def begin_sweep(self, source: str, moment: datetime) -> None:
+        """Count the source's turns anew, from the ALLOWs that stand now."""
+        with self._store.read() as reader:
+            allowed = mdm_applied.allowed(reader, self._counted_at, source)
+        self.guards[source].begin(moment, allowed)
+
+    def _move(self, looked: Sequence[Looked]) -> None:
+        """A device that the source calls by another key is looked at under that one, by its own fence."""
+        if looked:
+            with self._store.bookkeeping() as writer:
+                for one in looked:
+                    assert isinstance(one.answer, Posture)
+                    mdm_work.dirty(writer, one.claim.source, one.answer.device_key, urgent=one.claim.urgent)
+
+    def _turn(self, rest: deque[Looked]) -> list[Outcome]:
+        """One transaction's worth."""
+        begun: list[Looked] = []
+        reports: list[Report] = []
+        try:
+            with self._store.begin() as transaction:
+                turn = _Turn(transaction)
+                until = time.monotonic() + _TURN_SECONDS
+                while rest and (not begun or time.monotonic() < until):
+                    begun.append(rest.popleft())
+                    reports.append(self._one(turn, begun[-1]))
+        except StoreError:
+            rest.extendleft(reversed(begun))
+            raise
+        except Exception as error:  # noqa: BLE001 - a device that cannot be handled does not hold up the others
+            if len(begun) == 1:
+                reports = [self._poisoned(begun[0], error)]
+            else:
+                return [outcome for one in begun for outcome in self._turn(deque([one]))]
+        for report in reports:
+            self._tell(report)
+        return [report.outcome for report in reports]
+
+    def _poisoned(self, looked: Looked, error: Exception) -> Report:
+        log.error("mdm.not_settled", source=looked.claim.source, device=looked.claim.device_key, exc_info=error)
+        with self._store.bookkeeping() as writer:
+            return Report(looked, self._failed(writer, looked.claim, "an error of the bridge: its log says more"))
+
+    def _one(self, turn: _Turn, looked: Looked) -> Report:
+        transaction, claim, answer = turn.transaction, looked.claim, looked.answer
+        if not mdm_work.holds(transaction, claim):
+            return Report(looked, Outcome.LOST)
+        if _moved(looked):
+            mdm_work.done(transaction, claim)
+            return Report(looked, Outcome.MOVED)
+        addresses = Addresses(transaction, self._options.organizations.get(claim.source))
+        savepoint = None if claim.urgent else transaction.connection.begin_nested()
+        known, again = self._remember(transaction, looked, addresses)
+        decided = self._decide(transaction, claim, known, addresses)
+        wishes = tuple(map(_narrowing, decided.wishes)) if isinstance(answer, Exception) else decided.wishes
+        planned = () if self._local is None else tuple(self._local.plan(transaction, wishes, self._slack))
+        if not self._may(turn, claim, wishes, planned):
+            assert savepoint is not None
+            savepoint.rollback()  # as if it had not been asked: what is known and what is written belong together
+            mdm_work.done(transaction, claim, transaction.now + HOLD)
+            return Report(looked, Outcome.HELD)
+        if savepoint is not None:
+            savepoint.commit()
+        ends = None if self._local is None else self._local.apply(transaction, planned, known)
+        if known is not None or planned:
+            key = f"{claim.source}/{claim.device_key}"
+            marks = [(target_key(name), key) for name in self._remote]
+            mdm_work.dirty_many(transaction, marks, urgent=claim.urgent)
+        looks = [again, decided.look_again, None if ends is None else renewal(ends, transaction.now, self._slack)]
+        outcome = self._conclude(
+            transaction, looked, decided, min((one for one in looks if one is not None), default=None)
+        )
+        return Report(looked, outcome, planned)
+
+    def _remember(
+        self, transaction: Transaction, looked: Looked, addresses: Addresses
+    ) -> tuple[KnownDevice | None, datetime | None]:
+        """The device after this answer, and when it must be asked about again to be sure of it."""
+        claim, answer = looked.claim, looked.answer
+        if isinstance(answer, Posture):
+            match = self._options.match.get(claim.source, frozenset())
+            claimed = claimed_ids(transaction, answer, addresses, match)
+            if claimed:
+                answer = replace(answer, device_ids=(*answer.device_ids, *claimed))
+            return mdm_devices.put(transaction, answer), None
+        known = mdm_devices.known(transaction, claim.source, claim.device_key)
+        if not isinstance(answer, Gone) or known is None or known.posture.gone:
+            return known, None
+        since = mdm_devices.missing(transaction, claim.source, claim.device_key)
+        assert since is not None
+        if transaction.now - since >= CONFIRM_GONE:
+            return mdm_devices.gone(transaction, claim.source, claim.device_key), None
+        if claim.urgent and known.posture.managed is not Managed.NO:
+            known = mdm_devices.put(transaction, _unmanaged(known.posture, answer.observed_at))
+            mdm_devices.missing(transaction, claim.source, claim.device_key)
+            since = transaction.now
+        return known, since + CONFIRM_GONE
+
+    def _decide(
+        self, transaction: Transaction, claim: Claim, known: KnownDevice | None, addresses: Addresses
+    ) -> Decided:
+        written = []
+        if self._local is not None:
+            written = mdm_applied.of_device(transaction, claim.source, claim.device_key, self._local.name)
+        if known is not None:
+            return decide(transaction, known, addresses, self._options.policy, sources=self._sources, written=written)
+        # Nothing accounts for what was written for a device that is not known (any more).
+        return Decided(tuple(no_longer_wanted(one) for one in written), None)
+
+    def _may(self, turn: _Turn, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]) -> bool:
+        """Whether the mass-change guard lets this be written; it may take its stand over this device."""
+        guard, transaction = self.guards[claim.source], turn.transaction
+        had, turns = self._turns(transaction, claim, wishes, planned)
+        if claim.urgent or not turns:
+            if claim.urgent and turns:
+                guard.turned.discard(claim.device_key)
+            else:
+                guard.saw(claim.device_key, allowed=had)
+            return True
+        if guard.allowed is None:
+            guard.allowed = mdm_applied.allowed(transaction, self._counted_at, claim.source)
+        state = turn.state(claim.source)
+        may = guard.may_turn(claim.device_key, state)
+        if not may and not stands(state) and guard.too_many:
+            reason = (
+                f"{len(guard.turned)} of {max(guard.allowed, len(guard.looked))} devices that are allowed would not be"
+            )
+            turn.take_stand(claim.source, reason)
+            log.error("mdm.guard_stands", source=claim.source, reason=reason)
+        return may
+
+    def _turns(
+        self, transaction: Transaction, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]
+    ) -> tuple[bool, bool]:
+        """Whether the device has an ALLOW, and whether it is to lose one."""
+        if self._local is not None:
+            had = any(one.present is not None and one.present.effect is Effect.ALLOW for one in planned)
+            return had, any(one.step.turns for one in planned)
+        written = mdm_applied.of_device(transaction, claim.source, claim.device_key)
+        had = any(one.effect is Effect.ALLOW and one.theirs_since is None for one in written)
+        return had, had and all(one.effect is Effect.DENY for one in wishes)
+
+    def _conclude(self, transaction: Transaction, looked: Looked, decided: Decided, again: datetime | None) -> Outcome:
+        claim, answer = looked.claim, looked.answer
+        if isinstance(answer, Exception):
+            if isinstance(answer, SourceUnavailable) and (looked.paused is not None or answer.retry_after is not None):
+                # the source's fault, and not this device's: that is no attempt
+                wait = timedelta(seconds=answer.retry_after or 0) + back_off(2)
+                later = max(looked.paused or transaction.now, transaction.now + wait)
+                return Outcome.PUT_OFF if mdm_work.release(transaction, claim, later) else Outcome.LOST
+            text = str(answer) if isinstance(answer, SourceError) else "an error of the bridge: its log says more"
+            return self._failed(transaction, claim, text)
+        if decided.stranger is not None:
+            mdm_work.park(transaction, claim, f"no such user: `{decided.stranger}`")
+            return Outcome.PARKED
+        return Outcome.DONE if mdm_work.done(transaction, claim, again) else Outcome.LOST
+
+    def _failed(self, writer: Writer, claim: Claim, error: str) -> Outcome:
+        again = writer.now + back_off(claim.attempts)
+        parked = mdm_work.fail(writer, claim, error, again, self._options.park_after)
+        return {True: Outcome.PARKED, False: Outcome.FAILED, None: Outcome.LOST}[parked]
+
+    def _tell(self, report: Report) -> None:
+        claim = report.looked.claim
+        self.metrics.settled(claim.source, report.outcome.value)
+        for one in report.planned:
+            wish = one.wish
+            pair = (wish.organization_id, wish.user_id, wish.device_id)
+            self.metrics.conflict(pair, one.step.conflict)
+            if one.step.action in _TOLD:
+                about = {"source": claim.source, "device": claim.device_key, "reason": wish.verdict.reason.value}
+                log.info("mdm.override", action=one.step.action.value, expression=wish.expression.value, **about)
+        if report.outcome is Outcome.PARKED:
+            log.warning("mdm.parked", source=claim.source, device=claim.device_key, attempts=claim.attempts)
+
+
+class _Turn:
+    """One transaction, and what was read in it for all of its devices."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self._states: dict[str, SourceState] = {}
+
+    def state(self, source: str) -> SourceState:
+        if source not in self._states:
+            self._states[source] = mdm_sources.get(self.transaction, source)
+        return self._states[source]
+
+    def take_stand(self, source: str, reason: str) -> None:
+        now = self.transaction.now
+        self._states[source] = mdm_sources.change(self.transaction, source, guard=reason, guard_since=now)
+
+
+_TOLD = {Action.PUT, Action.DELETE, Action.YIELD}
+
+
+def _moved(looked: Looked) -> bool:
+    return isinstance(looked.answer, Posture) and looked.answer.device_key != looked.claim.device_key
+
+
+def _narrowing(wish: Wish) -> Wish:
+    return replace(wish, expression=Expression.KEEP) if wish.expression is Expression.PUT_ALLOW else wish
+
+
+def _unmanaged(posture: Posture, observed_at: datetime) -> Posture:
+    """What is known of a device that is told of and of which there is no record."""
+    return replace(
+        posture,
+        managed=Managed.NO,
+        compliance=Compliance.UNKNOWN,
+        compromised=None,
+        grace_until=None,
+        observed_at=observed_at,
+    )
