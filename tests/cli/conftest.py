@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.bridge_settings import add_workspace_one
 from tests.support.cli import Ran, run
+from tests.support.workspace_one import twin_login
 
 from gatepost.operations.context import Context
 from gatepost.store.database import Store
@@ -64,3 +66,10 @@ def installation(_initialised: Path, tmp_path: Path) -> Installation:
     folder = tmp_path / "installation"
     shutil.copytree(_initialised, folder)
     return Installation(folder, folder / "gatepost.toml", ORGANIZATION_ID)
+
+
+@pytest.fixture
+def bridged(installation: Installation) -> Installation:
+    """An installation with a source `ws1` that nobody answers for."""
+    add_workspace_one(installation.config, "http://127.0.0.1:9", twin_login())
+    return installation

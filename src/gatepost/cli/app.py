@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from gatepost import __version__
-from gatepost.cli import check, db, demo, devices, explain, init, keys, override, serve, setup
+from gatepost.cli import check, db, demo, devices, explain, init, keys, mdm, override, serve, setup
 from gatepost.cli.failure import Failure
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("check")(check.check)
 app.add_typer(setup.app, name="setup")
 app.add_typer(devices.app, name="devices")
 app.add_typer(override.app, name="override")
+app.add_typer(mdm.app, name="mdm")
 app.add_typer(keys.app, name="keys")
 app.add_typer(db.app, name="db")
 

@@ -1,0 +1,182 @@
+"""What a reconciliation would change: the sources are asked, and the bridge's own judgement is run and rolled back."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gatepost.cli.screen import moment
+from gatepost.mdm.deciding import Addresses, decide
+from gatepost.mdm.sources.base import Gone, SourceError
+from gatepost.mdm.sources.build import build_source
+from gatepost.mdm.targets.base import Action, Present, slack_of, step
+from gatepost.mdm.targets.local import LocalTarget
+from gatepost.model import Effect, Posture
+from gatepost.store import mdm_applied, mdm_devices, users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime, timedelta
+
+    from gatepost.mdm.configuration import BridgeConfiguration, SourceConfiguration
+    from gatepost.mdm.targets.base import Step, Wish
+    from gatepost.model import KnownDevice
+    from gatepost.store.database import Reader, Store, Writer
+
+_TOGETHER = 8  # questions at a time; the source's own rate is kept beside that
+_BATCH = 100  # devices that are judged before others may write again
+_TURNS = {Action.PUT, Action.DELETE, Action.YIELD}
+
+
+@dataclass(frozen=True, slots=True)
+class WouldChange:
+    """One override at one target; `conflict` says that a person's decision is there."""
+
+    target: str
+    user: str
+    device_id: str
+    before: str | None
+    after: str | None
+    expires: datetime | None
+    reason: str
+    conflict: str | None
+    source: str
+    device_key: str
+
+
+@dataclass(slots=True)
+class Changes:
+    """What would change, of how many devices; `unanswered` are sources and devices that could not be asked."""
+
+    changes: list[WouldChange] = field(default_factory=list)
+    asked: int = 0
+    missing: int = 0
+    unanswered: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        shown = [asdict(one) | {"expires": moment(one.expires)} for one in self.changes]
+        return {"changes": shown, "asked": self.asked, "missing": self.missing, "unanswered": self.unanswered}
+
+
+def preview(
+    store: Store, bridge: BridgeConfiguration, names: Sequence[str], keys: Sequence[tuple[str, str]] | None
+) -> Changes:
+    """Ask the sources about these devices, or about all that they list or that are known, and judge the answers."""
+    changes = Changes()
+    for configuration in bridge.sources:
+        if configuration.name in names:
+            with store.read() as reader:
+                wanted = _known_keys(reader, configuration.name)
+            chosen = None if keys is None else [key for source, key in keys if source == configuration.name]
+            answers = asyncio.run(_ask(configuration, chosen, wanted, changes))
+            postures = [one for one in answers if isinstance(one, Posture)]
+            changes.missing += len(answers) - len(postures)
+            for start in range(0, len(postures), _BATCH):
+                changes.changes += _judge(store, bridge, configuration, postures[start : start + _BATCH])
+    return changes
+
+
+async def _ask(
+    configuration: SourceConfiguration, chosen: list[str] | None, known: list[str], changes: Changes
+) -> list[Posture | Gone]:
+    source = build_source(configuration)
+    answers: list[Posture | Gone] = []
+    slots = asyncio.Semaphore(_TOGETHER)
+
+    async def one(key: str) -> None:
+        async with slots:
+            changes.asked += 1
+            try:
+                answers.append(await source.fetch(key))
+            except SourceError as error:
+                changes.unanswered.append(f"device {key} of {source.name}: {error}")
+
+    try:
+        keys = dict.fromkeys(known) if chosen is None else dict.fromkeys(chosen)
+        if chosen is None and source.lists:
+            keys |= dict.fromkeys([key async for key in source.list()])
+        await asyncio.gather(*(one(key) for key in keys))
+    except SourceError as error:
+        changes.unanswered.append(f"{source.name}: {error}")
+    finally:
+        await source.close()
+    return answers
+
+
+def _known_keys(reader: Reader, source: str) -> list[str]:
+    found: list[str] = []
+    while page := mdm_devices.keys(reader, source, found[-1] if found else None, 1000):
+        found += page
+    return found
+
+
+class _RolledBack(Exception):  # noqa: N818 - it is what happens
+    """Nothing of it stays."""
+
+
+def _judge(
+    store: Store, bridge: BridgeConfiguration, configuration: SourceConfiguration, postures: list[Posture]
+) -> list[WouldChange]:
+    """As the worker does it, in a transaction that is not committed."""
+    found: list[WouldChange] = []
+    with _rolled_back(store) as writer:
+        known = [mdm_devices.put(writer, posture) for posture in postures]
+        for one in known:
+            found += _of_device(store, writer, bridge, configuration, one)
+    return found
+
+
+@contextmanager
+def _rolled_back(store: Store) -> Iterator[Writer]:
+    with suppress(_RolledBack), store.bookkeeping() as writer:
+        yield writer
+        raise _RolledBack
+
+
+def _of_device(
+    store: Store, writer: Writer, bridge: BridgeConfiguration, configuration: SourceConfiguration, known: KnownDevice
+) -> Iterator[WouldChange]:
+    addresses = Addresses(writer, configuration.organization_id)
+    names = [one.name for one in bridge.sources]
+    written = mdm_applied.of_device(writer, known.posture.source, known.posture.device_key)
+    wishes = decide(writer, known, addresses, bridge.policy, sources=names, written=written).wishes
+    slack = slack_of(bridge.policy)
+    if bridge.local:
+        local = LocalTarget(store)
+        for planned in local.plan(writer, wishes, slack):
+            present = None if planned.present is None else planned.present.effect
+            yield from _changed(writer, local.name, planned.wish, planned.step, present)
+    if bridge.workmail is not None:
+        for wish in wishes:
+            yield from _elsewhere(writer, wish, slack)
+
+
+def _elsewhere(reader: Reader, wish: Wish, slack: timedelta) -> Iterator[WouldChange]:
+    """By what was written there last: nobody asks the target for the sake of a preview."""
+    applied = mdm_applied.get(reader, "workmail", wish.organization_id, wish.user_id, wish.device_id)
+    present = None if applied is None else Present(applied.effect, applied.description, applied.expires)
+    effect = None if applied is None else applied.effect
+    yield from _changed(reader, "workmail", wish, step(wish, applied, present, reader.now, slack), effect)
+
+
+def _changed(reader: Reader, target: str, wish: Wish, todo: Step, before: Effect | None) -> Iterator[WouldChange]:
+    after = {Action.PUT: wish.effect, Action.DELETE: None}.get(todo.action, before)
+    renewed = todo.action is Action.PUT and after is before
+    if (todo.action not in _TURNS or renewed) and todo.conflict is None:
+        return
+    user = users.get(reader, wish.organization_id, wish.user_id)
+    yield WouldChange(
+        target=target,
+        user=wish.address or (wish.user_id if user is None else user.email or user.name),
+        device_id=wish.device_id,
+        before=None if before is None else before.value,
+        after=None if after is None else after.value,
+        expires=wish.verdict.expires if after is Effect.ALLOW else None,
+        reason=wish.verdict.reason.value,
+        conflict=None if todo.conflict is None else f"{todo.conflict.value} by a person",
+        source=wish.verdict.source,
+        device_key=wish.verdict.device_key,
+    )

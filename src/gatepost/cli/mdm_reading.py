@@ -1,0 +1,71 @@
+"""What the `gatepost mdm` commands share: the bridge as it is configured, and options."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from gatepost.cli.failure import ExitCode, Failure
+from gatepost.cli.opening import read_settings
+from gatepost.settings import bridge_configuration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatepost.mdm.configuration import BridgeConfiguration
+    from gatepost.settings import Settings
+
+SWEEP = "sweep:"
+"""Before a source's name: the row in the work table that stands for a sweep of it, under the device key ALL."""
+ALL = "all"
+
+SourceName: TypeAlias = Annotated[
+    str | None, typer.Option("--source", metavar="S", help="Only this source.", show_default=False)
+]
+DeviceKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--device", metavar="KEY", help="Only the device with this key in the MDM.", show_default=False),
+]
+
+_AGO = re.compile(r"([0-9]{1,6})([mhdw])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def read_bridge(config: Path | None) -> tuple[Settings, BridgeConfiguration]:
+    """The settings, and the bridge that they describe. Raises Failure."""
+    settings = read_settings(config)
+    return settings, bridge_configuration(settings.mdm)
+
+
+def target_names(bridge: BridgeConfiguration) -> tuple[str, ...]:
+    """Where the bridge writes, as it is remembered in the store."""
+    names = {"store": bridge.local, "workmail": bridge.workmail is not None}
+    return tuple(name for name, there in names.items() if there)
+
+
+def require_source(bridge: BridgeConfiguration, source: str | None) -> tuple[str, ...]:
+    """The names of all sources, or of the one that was asked for. Raises Failure."""
+    names = tuple(one.name for one in bridge.sources)
+    if not names:
+        raise Failure(
+            ExitCode.CONFIGURATION, "no source is configured: see [[mdm.sources]] in docs/operations-guide/settings.md"
+        )
+    if source is not None and source not in names:
+        raise Failure(ExitCode.NOT_FOUND, f"there is no source `{source}`: there are {', '.join(names)}")
+    return names if source is None else (source,)
+
+
+def since(text: str, now: datetime) -> datetime:
+    """A moment in the past: `30m`, `12h`, `7d`, `2w` ago, or in ISO 8601. Raises Failure."""
+    if found := _AGO.fullmatch(text):
+        return now - int(found[1]) * _UNITS[found[2]]
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Failure(
+            ExitCode.USAGE, f"--since: expected 30m, 12h, 7d, 2w or a moment like 2026-12-24T18:00, got `{text}`"
+        ) from None
+    return at.astimezone(UTC)  # without a zone: this machine's
