@@ -17,6 +17,7 @@ OFFENCES = (
     ("wire/offence.py", "from gatepost.engine import decide\n", "layers"),
     ("gateway/offence.py", "from gatepost.store import users\n", "gateways read rules"),
     ("control/offence.py", "from gatepost.store import users\n", "only operations writes rule tables"),
+    ("mdm/sources/offence.py", "from gatepost.store import users\n", "sources of posture only read"),
     ("telemetry/first.py", "from gatepost.telemetry import second\n", "no cycles between siblings"),
     ("telemetry/second.py", "from gatepost.telemetry import first\n", "no cycles between siblings"),
 )
@@ -50,7 +51,13 @@ def test_each_contract_sees_its_offence(copied):
     for path, _, contract in OFFENCES:
         assert re.search(rf"^{contract}.* BROKEN$", told, re.MULTILINE), contract
         # of a cycle only the packages are told
-        assert f"{Path(path).parent}.offence" in told or contract.startswith("no cycles")
+        assert f"{Path(path).parent}.offence".replace("/", ".") in told or contract.startswith("no cycles")
+
+
+def test_sources_of_posture_know_nothing_of_each_other(copied):
+    with (copied / "src" / "gatepost" / "mdm" / "sources" / "generic.py").open("a") as file:
+        file.write("from gatepost.mdm.sources import workspace_one\n")
+    assert re.search(r"^sources of posture know nothing of each other BROKEN$", lint(copied).stdout, re.MULTILINE)
 
 
 def test_a_new_room_must_be_given_its_place(copied):
