@@ -24,14 +24,15 @@ import structlog
 import uvloop
 
 from gatepost.control.app import create_app, create_health_app
-from gatepost.control.health import replica_probe, store_probe
+from gatepost.control.health import replica_probe, routes, store_probe
 from gatepost.control.throttle import Throttle
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.limits import Limits
 from gatepost.gateway.server import Gateway
+from gatepost.mdm.face import Face
 from gatepost.operations import access_keys, mobile_device_access_overrides, users
 from gatepost.operations.context import Context
-from gatepost.settings import Address, Settings, SettingsError
+from gatepost.settings import Address, Settings, SettingsError, bridge_configuration
 from gatepost.store import feed
 from gatepost.store.database import Store, StoreError
 from gatepost.telemetry import new_registry
@@ -61,6 +62,7 @@ class Role(StrEnum):
     ALL = "all"
     GATEWAY = "gateway"
     CONTROL = "control"
+    MDM = "mdm"
 
 
 class CannotListen(Exception):  # noqa: N818 - reads as what it is
@@ -71,18 +73,22 @@ class Server:
     """One process of Gatepost.
 
     Use: `open()` (blocks, before the loop), `await start()`, `await stop()`, `close()`. `sealing_key` may be None for the
-    role GATEWAY only.
+    roles GATEWAY and MDM. The role ALL runs the bridge where a source is configured.
     """
 
     def __init__(self, settings: Settings, role: Role, sealing_key: bytes | None) -> None:
-        if role is not Role.CONTROL and settings.gateway.upstream is None:
+        if role in (Role.ALL, Role.GATEWAY) and settings.gateway.upstream is None:
             raise SettingsError(["gateway.upstream: expected the mail server's URL, got nothing"])
+        if role is Role.MDM and not settings.mdm.sources:
+            raise SettingsError(["mdm.sources: expected at least one table [[mdm.sources]], got nothing"])
         self.settings = settings
         self.role = role
         self._sealing_key = sealing_key
         self._store: Store | None = None
         self._gateway: Gateway | None = None
+        self._mdm: Face | None = None
         self._control: HttpServer | None = None
+        self._webhooks: HttpServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -92,9 +98,14 @@ class Server:
 
     @property
     def control_address(self) -> Address:
-        """Where the API, or only health and metrics, are served."""
+        """Where the API, or only health and metrics, are served; not with the role MDM."""
         assert self._control is not None
         return Address(*self._control.address)
+
+    @property
+    def mdm_address(self) -> Address | None:
+        """Where notifications of MDMs, health and metrics are served; None without a bridge."""
+        return None if self._webhooks is None else Address(*self._webhooks.address)
 
     @property
     def mail_domains(self) -> frozenset[str]:
@@ -104,7 +115,9 @@ class Server:
     def open(self) -> None:
         """Open the store and load the rules. Raises StoreError."""
         self._store = Store.open(self.settings.store.url)
-        if self.role is not Role.CONTROL:
+        if self.role is Role.MDM or (self.role is Role.ALL and self.settings.mdm.sources):
+            self._mdm = Face(bridge_configuration(self.settings.mdm), self._store)
+        if self.role in (Role.ALL, Role.GATEWAY):
             enroll = partial(_enroll, self._context("gatepost"))
             self._gateway = Gateway(_gateway_configuration(self.settings), self._store, enroll)
             self._gateway.load()
@@ -112,15 +125,19 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises CannotListen, then nothing is left running."""
         assert self._store is not None
-        self._control = HttpServer(_bind("control.listen", self.settings.control.listen), self._app())
         try:
+            self._bind(self._store)
             if self._gateway is not None:
                 with _listening("gateway.listen", self.settings.gateway.listen):
                     await self._gateway.start()
         except CannotListen:
-            self._control.close()
+            for server in self._servers:
+                server.close()
             raise
-        await self._control.start()
+        for server in self._servers:
+            await server.start()
+        if self._mdm is not None:
+            await self._mdm.start()
         if self.role is not Role.GATEWAY:
             self._tasks = [
                 asyncio.create_task(_compact(self._store)),
@@ -130,7 +147,8 @@ class Server:
             "ready",
             role=self.role.value,
             gateway=str(self.gateway_address) if self._gateway else None,
-            control=str(self.control_address),
+            control=str(self.control_address) if self._control else None,
+            mdm=str(self.mdm_address) if self._webhooks else None,
             store=self._store.url,
         )
 
@@ -141,17 +159,30 @@ class Server:
             task.cancel()
         if self._gateway is not None:
             await self._gateway.stop()
-        if self._control is not None:
-            await self._control.stop()
+        for server in self._servers:
+            await server.stop()
+        if self._mdm is not None:
+            await self._mdm.stop()
 
     def close(self) -> None:
         """Close the store."""
         if self._store is not None:
             self._store.close()
 
-    def _app(self) -> Starlette:
-        assert self._store is not None
-        registry, probes = self._observed(self._store)
+    @property
+    def _servers(self) -> tuple[HttpServer, ...]:
+        return tuple(server for server in (self._control, self._webhooks) if server is not None)
+
+    def _bind(self, store: Store) -> None:
+        registry, probes = self._observed(store)
+        if self.role is not Role.MDM:
+            listener = _bind("control.listen", self.settings.control.listen)
+            self._control = HttpServer(listener, self._app(registry, probes))
+        if self._mdm is not None:
+            listener = _bind("mdm.listen", self.settings.mdm.listen)
+            self._webhooks = HttpServer(listener, self._mdm.app(registry, routes(registry, probes)))
+
+    def _app(self, registry: CollectorRegistry, probes: Mapping[str, Callable[[], Probe]]) -> Starlette:
         if self.role is Role.GATEWAY:
             return create_health_app(registry, probes)
         assert self._sealing_key is not None
@@ -173,20 +204,19 @@ class Server:
         await self._gateway.replica.reach(self._store.last_revision, _FOLLOW_SECONDS)
 
     def _observed(self, store: Store) -> tuple[CollectorRegistry, Mapping[str, Callable[[], Probe]]]:
-        if self._gateway is None:
-            return new_registry(), {"store": store_probe(store)}
-        replica = self._gateway.replica
-        probe = replica_probe(lambda: replica.revision, lambda: replica.age, self.settings.gateway.max_replica_age)
-        registry = new_registry(self._gateway.metrics)
-        # A gateway goes on without its store, so for it alone the store's absence is no reason to take it out.
-        return registry, {"replica": probe} if self.role is Role.GATEWAY else {
-            "store": store_probe(store),
-            "replica": probe,
-        }
+        registry = new_registry(*(part.metrics for part in (self._gateway, self._mdm) if part is not None))
+        probes = {"store": store_probe(store)}
+        if self._gateway is not None:
+            replica = self._gateway.replica
+            limit = self.settings.gateway.max_replica_age
+            probes["replica"] = replica_probe(lambda: replica.revision, lambda: replica.age, limit)
+        if self.role is Role.GATEWAY:
+            del probes["store"]  # a gateway goes on without it: its absence is no reason to take it out
+        return registry, probes
 
     def _context(self, caller: str, role: keys.Role | None = None) -> Context:
         assert self._store is not None
-        return Context(self._store, _now, caller, role)
+        return Context(self._store, _now, caller, role, self.settings.mdm.bridge_deny_wins)
 
 
 def run(server: Server) -> None:
@@ -249,6 +279,7 @@ def _gateway_configuration(settings: Settings) -> GatewayConfiguration:
         redirect_hosts=gateway.redirect_hosts,
         protocol_versions=gateway.protocol_versions,
         refused_commands=gateway.refused_commands,
+        bridge_deny_wins=settings.mdm.bridge_deny_wins,
         limits=_fitting(Limits(**settings.limits.model_dump())),
     )
 

@@ -1,4 +1,4 @@
-"""`gatepost serve`: the gateway and the API, until told to stop."""
+"""`gatepost serve`: the gateway, the API and the bridge, until told to stop."""
 
 from typing import Annotated
 
@@ -17,10 +17,10 @@ def serve(
     config: Config = None,
     role: Annotated[Role, typer.Option(help="Which part to run.")] = Role.ALL,
 ) -> None:
-    """Run the gateway and the API until SIGTERM or SIGINT."""
+    """Run the gateway, the API and the MDM bridge until SIGTERM or SIGINT."""
     settings = read_settings(config)
     configure_logs(settings.log.level, settings.log.format)
-    key = sealing_key(settings) if role is not Role.GATEWAY else None
+    key = sealing_key(settings) if role in (Role.ALL, Role.CONTROL) else None
     try:
         with store_failures():
             run(Server(settings, role, key))

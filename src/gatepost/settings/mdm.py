@@ -22,16 +22,16 @@ Days: TypeAlias = Annotated[float, Field(gt=0, le=3_650, allow_inf_nan=False)]
 Source: TypeAlias = Annotated[WorkspaceOneSettings | GenericSettings, Field(discriminator="kind")]
 
 
-class LocalTargetSettings(Section):
+class StoreTargetSettings(Section):
     """Overrides in Gatepost's own store."""
 
-    kind: Literal["local"] = Field(description="local or workmail")
+    kind: Literal["store"] = Field(description="store or workmail")
 
 
 class WorkMailTargetSettings(Section):
     """Overrides in an organization of Amazon WorkMail."""
 
-    kind: Literal["workmail"] = Field(description="local or workmail")
+    kind: Literal["workmail"] = Field(description="store or workmail")
     organization_id: str = Field(
         pattern=r"^m-[0-9a-f]{32}$", description="m- and 32 hexadecimal digits, as AWS shows it"
     )
@@ -48,7 +48,7 @@ class WorkMailTargetSettings(Section):
         return self
 
 
-Target: TypeAlias = Annotated[LocalTargetSettings | WorkMailTargetSettings, Field(discriminator="kind")]
+Target: TypeAlias = Annotated[StoreTargetSettings | WorkMailTargetSettings, Field(discriminator="kind")]
 
 
 class MdmSettings(Section):
@@ -97,7 +97,7 @@ def bridge_configuration(mdm: MdmSettings) -> BridgeConfiguration:
     """The settings as the bridge wants them; without targets it writes into the store."""
     return BridgeConfiguration(
         sources=tuple(source.configuration() for source in mdm.sources),
-        local=not mdm.targets or any(target.kind == "local" for target in mdm.targets),
+        local=not mdm.targets or any(target.kind == "store" for target in mdm.targets),
         workmail=next((_workmail(one) for one in mdm.targets if isinstance(one, WorkMailTargetSettings)), None),
         policy=Policy(
             allow_hours=mdm.allow_hours,
