@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from gatepost.cli.check_bridge import able_to_write, heard_from
 from gatepost.cli.check_findings import Asked, Finding, default_deny, only_active_sync, only_from_proxy
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.init import endpoint
-from gatepost.cli.opening import opened, read_settings
+from gatepost.cli.mdm_reading import read_bridge
+from gatepost.cli.opening import opened
 from gatepost.cli.options import AsJson, Config, Organization
 from gatepost.cli.screen import answers, print_json
 from gatepost.engine import RuleSet
+from gatepost.mdm.configuration import BridgeConfiguration
 from gatepost.model import Organization as OrganizationNoun
 from gatepost.model import OrganizationState
 from gatepost.operations.access_control_rules import all_rules as all_access_control_rules
@@ -45,7 +48,7 @@ def check(
 ) -> None:
     """Check what direct mode rests on (with --proxy: proxy mode), in each organization; the exit code says whether it holds."""
     own, proxies = networks("--inside", inside), networks("--proxy", proxy)
-    settings = read_settings(config)
+    settings, bridge = read_bridge(config)
     api = endpoint(settings.control.listen)
     found: list[tuple[RuleSet, list[Finding]]] = []
     with opened(settings) as store:
@@ -54,7 +57,7 @@ def check(
             if proxies:
                 findings = [only_from_proxy(asked, proxies)]
             else:
-                findings = [only_active_sync(asked, own), default_deny(asked)]
+                findings = [only_active_sync(asked, own), default_deny(asked), *_bridge(store, bridge, asked)]
             found.append((ruleset, findings))
     mode = "proxy" if proxies else "direct"
     if as_json:
@@ -64,6 +67,12 @@ def check(
             _print(ruleset, mode, findings)
     if not all(one.met for _, findings in found for one in findings):
         raise typer.Exit(ExitCode.NOT_MET)
+
+
+def _bridge(store: Store, bridge: BridgeConfiguration, asked: Asked) -> list[Finding]:
+    with store.read() as reader:
+        organization_id = asked.ruleset.organization.organization_id
+        return [heard_from(reader, bridge, organization_id), able_to_write(reader, bridge)]
 
 
 def networks(option: str, given: list[str] | None) -> tuple[str, ...]:

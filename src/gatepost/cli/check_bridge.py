@@ -1,0 +1,110 @@
+"""Of direct mode: whether the MDMs are asked and heard from, and whether the bridge is there to write what follows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from gatepost.cli.check_findings import Finding
+from gatepost.cli.mdm_reading import target_names
+from gatepost.cli.mdm_work import all_parked
+from gatepost.cli.screen import moment
+from gatepost.mdm.guard import stands
+from gatepost.mdm.settling import target_key
+from gatepost.model import Role
+from gatepost.store import access_keys, mdm_inbox, mdm_sources, mdm_work
+
+if TYPE_CHECKING:
+    from gatepost.mdm.configuration import BridgeConfiguration, SourceConfiguration
+    from gatepost.store.database import Reader
+
+ALIVE = timedelta(seconds=60)
+"""A bridge that has not said so for so long is not there; it says so every ten seconds."""
+LATE = timedelta(minutes=5)
+"""A device that is due for so long is not being looked at."""
+_SWEEPS = 2  # of a source's hours between sweeps, without one that ended: one may have failed
+
+_DESCRIBE = "describe the MDM in [[mdm.sources]]: docs/how-to/mdm-direct-mode.md"
+_STATUS = "gatepost mdm status"
+_SERVE = "gatepost serve, or gatepost serve --role mdm"
+
+
+def heard_from(reader: Reader, bridge: BridgeConfiguration, organization_id: str) -> Finding:
+    """Sources are configured for the organization, and each has lately answered and been listed whole."""
+    requirement = "an MDM says which devices are in order"
+    sources = [one for one in bridge.sources if one.organization_id in (None, organization_id)]
+    if not sources:
+        return Finding(requirement, False, "no source is configured for it", (_DESCRIBE,))
+    said = [(one.name, _silence(reader, one)) for one in sources]
+    silent = [f"{name}: {why}" for name, why in said if why is not None]
+    if silent:
+        told = [f"gatepost mdm reconcile --dry-run --source {name}" for name, why in said if why is not None]
+        return Finding(requirement, False, "; ".join(silent), (_STATUS, *told))
+    heard = [f"{one.name} {_notified(reader, one)}" for one in sources]
+    return Finding(requirement, True, "every source answers, and was listed whole lately; " + "; ".join(heard))
+
+
+def able_to_write(reader: Reader, bridge: BridgeConfiguration) -> Finding:
+    """A bridge is alive, keeps up, and brings what it decides to its targets."""
+    requirement = "the bridge writes what follows"
+    if not bridge.sources:
+        keys = [one for one in access_keys.list(reader) if one.role is Role.BRIDGE and one.date_revoked is None]
+        elsewhere = f" (access keys with the role bridge, for one elsewhere: {len(keys)})" if keys else ""
+        return Finding(requirement, False, f"no bridge is configured here{elsewhere}", (_DESCRIBE,))
+    absent = [one.name for one in bridge.sources if not _alive(reader, one)]
+    if absent:
+        return Finding(
+            requirement, False, f"no bridge has been alive within {ALIVE.seconds} s for {', '.join(absent)}", (_SERVE,)
+        )
+    stuck, advice = _stuck(reader, bridge)
+    if stuck:
+        return Finding(requirement, False, "; ".join(stuck), tuple(advice))
+    return Finding(requirement, True, f"a bridge is alive, keeps up, and writes to {', '.join(target_names(bridge))}")
+
+
+def _silence(reader: Reader, source: SourceConfiguration) -> str | None:
+    """Why it cannot be said that the source is heard from; None: it is."""
+    state = mdm_sources.get(reader, source.name)
+    patience = _SWEEPS * timedelta(hours=source.sweep_hours)
+    trouble = f": {state.last_error}" if state.last_error and state.failures else ""
+    if state.closed_until is not None and state.closed_until > reader.now:
+        return f"not asked until {moment(state.closed_until)}{trouble}"
+    for what, at in (("answer", state.answered_at), ("sweep that ended", state.sweep_finished_at)):
+        if at is None:
+            return f"no {what} yet{trouble}"
+        if reader.now - at > patience:
+            return f"no {what} since {moment(at)}{trouble}"
+    return None
+
+
+def _notified(reader: Reader, source: SourceConfiguration) -> str:
+    if not source.credentials:
+        return f"sends no notifications, so a change is seen within {source.sweep_hours:g} hours"
+    at = mdm_inbox.last_received(reader, source.name)
+    return "has not sent a notification yet" if at is None else f"sent a notification at {moment(at)}"
+
+
+def _alive(reader: Reader, source: SourceConfiguration) -> bool:
+    alive_at = mdm_sources.get(reader, source.name).alive_at
+    return alive_at is not None and reader.now - alive_at <= ALIVE
+
+
+def _stuck(reader: Reader, bridge: BridgeConfiguration) -> tuple[list[str], list[str]]:
+    """What does not go on, and what to do."""
+    stuck: list[str] = []
+    advice: list[str] = []
+    oldest = mdm_work.backlog(reader).oldest_due
+    if oldest is not None and reader.now - oldest > LATE:
+        stuck.append(f"devices wait to be looked at since {moment(oldest)}")
+        advice.append(_STATUS)
+    for source in bridge.sources:
+        state = mdm_sources.get(reader, source.name)
+        if stands(state):
+            stuck.append(f"mass changes of {source.name} are held back: {state.guard}")
+            advice.append(f"gatepost mdm reconcile --dry-run --source {source.name}, then with --confirm")
+    if bridge.workmail is not None:
+        failed = all_parked(reader, target_key("workmail"))
+        if failed:
+            stuck.append(f"{len(failed)} devices could not be brought to Amazon WorkMail: {failed[0].last_error}")
+            advice.append(f"gatepost mdm parked retry --source {target_key('workmail')}")
+    return stuck, advice

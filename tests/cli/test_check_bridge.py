@@ -1,0 +1,121 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gatepost.cli.check_bridge import able_to_write, heard_from
+from gatepost.mdm.configuration import BridgeConfiguration, WorkMailConfiguration
+from gatepost.model import Notification
+from gatepost.settings import bridge_configuration, load
+from gatepost.store import mdm_inbox, mdm_sources, mdm_work
+
+NOW = datetime.now(UTC)
+WELL = {"alive_at": NOW, "answered_at": NOW, "sweep_finished_at": NOW}
+
+
+@pytest.fixture
+def store(bridged):
+    opened = bridged.store()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bridge(bridged):
+    return bridge_configuration(load(bridged.config, {}).mdm)
+
+
+def told(store, **changes):
+    with store.bookkeeping() as writer:
+        mdm_sources.change(writer, "ws1", **(WELL | changes))
+
+
+def heard(store, bridge, organization_id="m-any"):
+    with store.read() as reader:
+        return heard_from(reader, bridge, organization_id)
+
+
+def writes(store, bridge):
+    with store.read() as reader:
+        return able_to_write(reader, bridge)
+
+
+def test_all_is_well(store, bridge, bridged):
+    told(store)
+    assert heard(store, bridge).met
+    assert "ws1 has not sent a notification yet" in heard(store, bridge).says
+    with store.bookkeeping() as writer:
+        mdm_inbox.receive(writer, Notification("ws1", "n", None, b"{}", NOW))
+    assert "ws1 sent a notification at 20" in heard(store, bridge).says
+    assert writes(store, bridge).met
+    ran = bridged.run("check", "--json")
+    assert [one["met"] for one in ran.json[0]["requirements"]] == [False, False, True, True]
+
+
+def test_no_source(store):
+    found = heard(store, BridgeConfiguration(()))
+    assert (found.met, found.says) == (False, "no source is configured for it")
+    assert writes(store, BridgeConfiguration(())).says == "no bridge is configured here"
+
+
+def test_a_bridge_elsewhere_has_a_key(store, bridged):
+    assert bridged.run("keys", "create", "--role", "bridge").code == 0
+    assert "(access keys with the role bridge, for one elsewhere: 1)" in writes(store, BridgeConfiguration(())).says
+
+
+def test_a_source_of_another_organization(store, bridge):
+    told(store)
+    (source,) = bridge.sources
+    other = replace(bridge, sources=(replace(source, organization_id="m-other"),))
+    assert not heard(store, other).met
+    assert heard(store, other, "m-other").met
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"answered_at": None}, "no answer yet"),
+        ({"sweep_finished_at": None}, "no sweep that ended yet"),
+        ({"sweep_finished_at": NOW - timedelta(hours=13)}, "no sweep that ended since"),
+        ({"answered_at": NOW - timedelta(hours=13), "failures": 2, "last_error": "503"}, ": 503"),
+        ({"closed_until": NOW + timedelta(hours=1), "failures": 9, "last_error": "401"}, "not asked until"),
+    ],
+)
+def test_a_source_that_is_silent(store, bridge, changes, says):
+    told(store, **changes)
+    found = heard(store, bridge)
+    assert (found.met, says in found.says) == (False, True)
+    assert found.to_do == ("gatepost mdm status", "gatepost mdm reconcile --dry-run --source ws1")
+
+
+@pytest.mark.parametrize("alive_at", [None, NOW - timedelta(minutes=2)])
+def test_no_bridge_is_alive(store, bridge, alive_at):
+    told(store, alive_at=alive_at)
+    found = writes(store, bridge)
+    assert (found.met, found.says) == (False, "no bridge has been alive within 60 s for ws1")
+    assert found.to_do == ("gatepost serve, or gatepost serve --role mdm",)
+
+
+def test_a_bridge_that_does_not_get_on(store, bridge):
+    told(store, guard="7 of 10", guard_since=NOW)
+    with store.bookkeeping() as writer:
+        mdm_work.dirty(writer, "ws1", "1", due=NOW - timedelta(hours=1))
+    found = writes(store, bridge)
+    assert not found.met
+    assert "devices wait to be looked at since" in found.says
+    assert "mass changes of ws1 are held back: 7 of 10" in found.says
+    assert len(found.to_do) == 2
+
+
+def test_what_does_not_reach_workmail(store, bridge):
+    told(store)
+    with store.bookkeeping() as writer:
+        mdm_work.dirty(writer, "target:workmail", "ws1/1")
+    with store.bookkeeping() as writer:
+        (claim,) = mdm_work.claim(writer, 60)
+    with store.bookkeeping() as writer:
+        mdm_work.park(writer, claim, "AccessDenied")
+    assert writes(store, bridge).met
+    found = writes(store, replace(bridge, workmail=WorkMailConfiguration("m-" + "0" * 32, "eu-west-1")))
+    assert "1 devices could not be brought to Amazon WorkMail: AccessDenied" in found.says
+    assert found.to_do == ("gatepost mdm parked retry --source target:workmail",)
