@@ -415,6 +415,36 @@ async def test_a_look_up_that_finds_nothing():
         assert not replies
 
 
+@in_loop
+async def test_a_look_up_in_a_source_that_only_lists():
+    configuration = replace(LIST_ONLY, find_paths={"device_id": "/find/{device_id}"})
+    replies = [answer([{"id": 1, "eas": "E1"}]), answer(body=b"{")]
+    async with source_of(configuration, lambda _: replies.pop(0)) as (source, _, _):
+        assert (await source.find("E1")).device_key == "1"
+        assert await source.find() is None
+        with pytest.raises(SourceUnavailable, match="cannot be read"):
+            await source.find("E1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        {"list_items": "length(@)"},
+        {"list_key": "length(id)"},
+        {"map": MapConfiguration(FIELDS | {"compliance": "length(ok)"})},
+    ],
+)
+@in_loop
+async def test_a_list_to_which_an_expression_does_not_apply_decides_nothing(path):
+    async with source_of(
+        replace(LIST_ONLY, **path), lambda _: answer([{"id": 1}]) if "list_items" not in path else answer(5)
+    ) as (source, _, _):
+        with pytest.raises(SourceUnavailable, match="cannot be read"):
+            await source.fetch("1")
+    assert source.quota.limit is None
+    assert source.condition.failures == 0
+
+
 # -- what cannot work
 
 

@@ -4,7 +4,10 @@ import pytest
 from tests.support.clock import NOON, Clock
 from tests.support.loop import in_loop
 from tests.support.rest_api import answer, rest_api
+from tests.support.workspace_one import started_twin
 
+from gatepost.demo.workspace_one import Mood
+from gatepost.mdm.sources import http
 from gatepost.mdm.sources.base import Quota, SourceRefused, SourceUnavailable
 from gatepost.mdm.sources.http import Access, HttpClient, document
 from gatepost.mdm.sources.transport import Answer, Connection
@@ -159,6 +162,18 @@ async def test_a_refusal_shows_a_source_at_work():
         with pytest.raises(SourceRefused):
             await one.client.get("/x")
         assert one.client.condition.failures == 0
+
+
+@in_loop
+async def test_a_question_has_an_end_whatever_happens(monkeypatch):
+    monkeypatch.setattr(http, "_QUESTION", 0.1)
+    async with started_twin() as twin:
+        twin.fail(Mood.HANGS)
+        client = HttpClient("x", Access(Connection(twin.url)))
+        with pytest.raises(SourceUnavailable, match="in time"):
+            await client.get("/x", patience=0)
+        assert client.condition.failures == 1
+        await client.close()
 
 
 @in_loop

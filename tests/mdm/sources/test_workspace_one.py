@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.clock import NOON, Clock
 from tests.support.loop import in_loop
+from tests.support.rest_api import answer, rest_api
 from tests.support.workspace_one import started_twin, twin_configuration
 
 from gatepost.demo.workspace_one import Mood
@@ -478,3 +479,76 @@ async def test_missing_fields_make_it_unknown():
         for key in ("10001", device.uuid):
             found = await source.fetch(key)
             assert (found.device_key, found.managed, found.compliance) == (key, Managed.UNKNOWN, Compliance.UNKNOWN)
+
+
+# -- answers that no Workspace ONE should give
+
+
+@asynccontextmanager
+async def strange_answers(*answers, **configured):
+    """A source whose server answers with these, one after the other."""
+    replies = list(answers)
+    async with rest_api(lambda _: replies.pop(0)) as api:
+        access = Access(Connection(api.url), rate=1000, burst=1000)
+        source = WorkspaceOne(WorkspaceOneConfiguration("ws1", access, "", **configured))
+        try:
+            yield source, api
+        finally:
+            await source.close()
+
+
+@in_loop
+async def test_a_record_that_is_none_says_nothing():
+    async with strange_answers(answer([RECORD]), answer("x"), answer({}), answer(None)) as (source, _):
+        for _ in range(4):
+            with pytest.raises(SourceUnavailable):
+                await source.fetch("10001")
+
+
+ROWS = [{"Id": {"Value": n}} for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "keys"),
+    [
+        ([{"Devices": ROWS, "Total": "2"}, {"Devices": []}], ["1", "2"]),
+        ([{"Devices": ROWS}, None], ["1", "2"]),
+        ([{"Devices": ROWS[:1]}], ["1"]),
+        ([{"Devices": [*ROWS, None, {}, {"Id": "x"}, {"Uuid": UUID}], "Total": 2}], ["1", "2", UUID]),
+    ],
+    ids=["total in words", "empty end", "short end", "rows without a key"],
+)
+@in_loop
+async def test_listings_without_a_total_and_rows_without_a_key(pages, keys):
+    replies = [answer(body=b"") if page is None else answer(page) for page in pages]
+    async with strange_answers(*replies, page_size=2) as (source, api):
+        assert await listed(source) == keys
+        assert len(api.asked) == len(pages)
+
+
+@pytest.mark.parametrize("page", [answer(body=b""), answer([]), answer({"Devices": None}), answer({}, 404)], ids=["nothing", "list", "null", "404"])  # fmt: skip
+@in_loop
+async def test_a_first_page_that_is_none_is_no_empty_listing(page):
+    async with strange_answers(page) as (source, _):
+        with pytest.raises(SourceUnavailable, match="not a page of devices"):
+            await listed(source)
+
+
+@in_loop
+async def test_a_listing_that_ends_before_its_total():
+    async with strange_answers(
+        answer({"Devices": ROWS, "Total": 9}), answer({"Devices": [], "Total": 9}), page_size=2
+    ) as (source, _):
+        with pytest.raises(SourceUnavailable, match="ended after 2 of 9 devices"):
+            await listed(source)
+
+
+@in_loop
+async def test_a_look_up_that_answers_with_a_list():
+    found = {**RECORD, "EasIds": {"EasId": [EAS]}}
+    async with strange_answers(answer({"Devices": [found]}), answer({"Devices": [found, found]}), answer({}, 404)) as (
+        source,
+        _,
+    ):
+        assert (await source.find(EAS)).device_key == "10001"
+        assert await source.find(EAS) is None

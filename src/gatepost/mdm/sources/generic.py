@@ -165,7 +165,7 @@ class Generic:
         postures: dict[str, Posture] = {}
         seen: set[str] = set()
         async for rows, total in self._pages():
-            keyed = {key: row for row in rows if (key := self._row_key(row)) is not None}
+            keyed = self._keyed(rows)
             new = [key for key in keyed if key not in seen]
             if keyed and not new:  # some repeat their last page for ever
                 break
@@ -203,9 +203,9 @@ class Generic:
         try:
             items = self._find_items.of(document(answer))
             items = items if isinstance(items, list | tuple) else [items]
-            keyed = {key: item for item in items if (key := self._row_key(item)) is not None}
         except Unreadable as error:
             raise SourceUnavailable(f"its answer cannot be read: {error}") from error
+        keyed = self._keyed(items)
         if self._configuration.fetch_path is None:
             return [self._row_posture(key, item) for key, item in keyed.items()]
         fetched = [await self.fetch(key) for key in list(keyed)[:_MOST_FOUND]]
@@ -271,6 +271,12 @@ class Generic:
     def _row_key(self, row: Any) -> str | None:
         key = text(self._list_key.of(row)) if self._list_key is not None else self._map.key(row)
         return key if key is not None and self._is_key(key) else None
+
+    def _keyed(self, rows: Sequence[Any]) -> dict[str, Any]:
+        try:
+            return {key: row for row in rows if (key := self._row_key(row)) is not None}
+        except Unreadable as error:
+            raise SourceUnavailable(f"a device in its list cannot be read: {error}") from error
 
     def _row_posture(self, key: str, row: Any) -> Posture:
         try:

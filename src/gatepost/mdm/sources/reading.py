@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gatepost.model import canonical_device_id
@@ -134,5 +135,11 @@ def plain_keys(item: Mapping[str, Any]) -> dict[str, Any]:
     """`item` with its keys as `word`s, the first of those that are alike: `EasIds`, `eas_ids` and `easIds` are one."""
     found: dict[str, Any] = {}
     for key, value in item.items():
-        found.setdefault(word(key), value)
+        found.setdefault(_plain(key), value)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _plain(key: str) -> str:
+    """A source has the same few dozen keys in every device."""
+    return word(key)
