@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, model_validator
@@ -15,8 +14,6 @@ from gatepost.settings.section import Section
 from gatepost.settings.values import Address, HttpUrl, Listen
 
 _YES_OR_NO = "true or false"
-_NUMBER = "a number above 0"
-_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 Days: TypeAlias = Annotated[float, Field(gt=0, le=3_650, allow_inf_nan=False)]
 Source: TypeAlias = Annotated[WorkspaceOneSettings | GenericSettings, Field(discriminator="kind")]
@@ -70,7 +67,7 @@ class MdmSettings(Section):
     first_seen: bool = Field(default=True, description=_YES_OR_NO)
     instance: str = Field(
         default="gatepost",
-        pattern=_INSTANCE.pattern + "$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$",
         description="up to 32 letters, digits, full stops, hyphens and underscores",
     )
     workers: int = Field(default=32, ge=1, le=1_000, description="a whole number, 1 to 1000")

@@ -100,6 +100,7 @@ class WebhookCredentialSettings(Section):
 class _SourceSettings(Section):
     """What all kinds have."""
 
+    kind: str = Field(description="workspace-one or generic")
     name: str = Field(pattern=_NAME, description="up to 32 small letters, digits and hyphens")
     organization_id: OrganizationId | None = Field(default=None, description="m- and 32 lower-case letters and digits")
     url: SourceUrl = Field(description=_URL)
