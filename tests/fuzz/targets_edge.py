@@ -197,7 +197,9 @@ def check_basic_auth(data: bytes) -> bool:
     canonical = basic_auth.canonical(header)
     promise(basic_auth.parse(canonical) == credentials, "the one spelling says something else")
     promise(basic_auth.canonical(canonical) == canonical, "the one spelling has another")
-    promise(basic_auth.parse(basic_auth.render(credentials)) == credentials, "written and read again")
+    rendered = basic_auth.render(credentials)  # in UTF-8, which may be longer than what came
+    if len(rendered) <= basic_auth.HEADER_LIMIT:
+        promise(basic_auth.parse(rendered) == credentials, "written and read again it is something else")
     return True
 
 
