@@ -31,6 +31,7 @@ from gatepost.model import (
     Kind,
     MobileDeviceAccessOverride,
     MobileDeviceAccessRule,
+    Notification,
     Organization,
     Role,
     User,
@@ -150,9 +151,17 @@ def test_an_access_key_has_an_encoding_too():
     assert record.from_document(record.to_document(key)) == key
 
 
+def test_a_notification_is_written_with_its_bytes_and_a_truth_is_no_number():
+    record = Record(Notification)
+    columns = record.to_columns(Notification("ws1", "n1", None, b"\0", NOON, 2))
+    assert record.from_columns(list(columns.values())) == Notification("ws1", "n1", None, b"\0", NOON, 2)
+    with pytest.raises(EncodingError, match="not a int"):
+        record.from_columns([*list(columns.values())[:-1], True])
+
+
 @dataclass
 class Unknown:
-    number: int
+    number: complex
 
 
 @dataclass

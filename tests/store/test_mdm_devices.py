@@ -59,10 +59,23 @@ def test_what_a_device_ever_had_is_remembered(store):
         ]
 
 
-def test_a_binding_keeps_when_it_began(store):
-    put(store, a_posture(), a_posture(observed_at=minutes(5)))
+def test_a_binding_keeps_when_it_began_and_knows_to_the_hour_when_it_was_seen_last(store):
+    put(store, a_posture(), a_posture(observed_at=minutes(59)))
     with store.read() as reader:
-        assert mdm_devices.bindings(reader, "ws1", "7")[0] == Binding(DEVICE_ID, "EAS1", NOON, minutes(5))
+        assert mdm_devices.bindings(reader, "ws1", "7")[0] == Binding(DEVICE_ID, "EAS1", NOON, NOON)
+    put(store, a_posture(observed_at=minutes(60)))
+    with store.read() as reader:
+        assert mdm_devices.bindings(reader, "ws1", "7")[0] == Binding(DEVICE_ID, "EAS1", NOON, minutes(60))
+
+
+def test_a_look_that_finds_nothing_new_takes_two_statements(store):
+    put(store, a_posture())
+    statements = []
+    event.listen(store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    with store.bookkeeping() as writer:
+        device = mdm_devices.put(writer, a_posture(observed_at=minutes(1)))
+        assert mdm_devices.related(writer, device) == [device]
+    assert len([one for one in statements if "mdm_" in one]) == 3
 
 
 def test_moments_are_remembered_from_one_posture_to_the_next(store):

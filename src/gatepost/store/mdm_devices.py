@@ -6,9 +6,10 @@ Bindings are never taken away while the device is known: an MDM stops reporting 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, true, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatepost.engine.posture import remember
@@ -17,7 +18,7 @@ from gatepost.store.encoding import Record
 from gatepost.store.mdm_schema import mdm_bindings, mdm_devices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Executable
@@ -34,12 +35,13 @@ _KEY = (_DEVICE.source, _DEVICE.device_key)
 _BINDING = mdm_bindings.c
 _BOUND = (_BINDING.source, _BINDING.device_key)
 _COLUMNS = [_DEVICE[name] for name in (*_POSTURE.names, *_MOMENTS.names)]
+_SEEN_AGAIN = timedelta(hours=1)  # how exactly it is known when a binding was seen last: most looks find nothing new
 _DEVICES_IN_A_STATEMENT = 1000  # two parameters each; SQLite takes 32,766
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A DeviceId (`kind` is DEVICE_ID) or a user's address (USER) that the device has or had."""
+    """A DeviceId (`kind` is DEVICE_ID) or a user's address (USER) that the device has or had; `last_seen` to the hour."""
 
     kind: str
     value: str
@@ -50,33 +52,38 @@ class Binding:
 def put(writer: Writer, posture: Posture) -> KnownDevice:
     """Keep what the source said, with its moments; what is bound now joins what was bound before."""
     posture = _storable(posture)
-    row = _row(writer, posture.source, posture.device_key)
-    moments = remember(None if row is None else _MOMENTS.from_columns(row[len(_POSTURE.names) :]), posture)
+    before, seen = _one(writer, posture.source, posture.device_key)
+    moments = remember(None if before is None else before[1], posture)
     columns = _POSTURE.to_columns(posture) | _MOMENTS.to_columns(moments)
     columns |= {"missing_since": None, "first_seen": posture.observed_at}
     writer.connection.execute(_PUT[writer.connection.dialect.name], columns)
-    bound = [(DEVICE_ID, value) for value in posture.device_ids] + [(USER, value) for value in posture.user_addresses]
-    if bound and not posture.gone:
-        seen = {"first_seen": posture.observed_at, "last_seen": posture.observed_at}
-        named = {"source": posture.source, "device_key": posture.device_key}
-        rows = [{"kind": kind, "value": value, **named, **seen} for kind, value in sorted(bound)]
+    today = [(DEVICE_ID, one) for one in posture.device_ids] + [(USER, one) for one in posture.user_addresses]
+    if posture.gone:
+        today = []
+    news = [key for key in today if key not in seen or posture.observed_at - seen[key] >= _SEEN_AGAIN]
+    if news:
+        named: dict[str, Any] = {"source": posture.source, "device_key": posture.device_key}
+        named |= {"first_seen": posture.observed_at, "last_seen": posture.observed_at}
+        rows = [{"kind": kind, "value": value, **named} for kind, value in news]
         writer.connection.execute(_BIND[writer.connection.dialect.name], rows)
-    return _with_bindings(writer, [(posture, moments)])[0]
+    return _known(posture, moments, {*seen, *today})
 
 
 def known(reader: Reader, source: str, device_key: str) -> KnownDevice | None:
     """The device with its memory, or None."""
-    found = _select(reader, _named(source, device_key))
-    return found[0] if found else None
+    found, bound = _one(reader, source, device_key)
+    return None if found is None else _known(*found, bound)
 
 
 def related(reader: Reader, device: KnownDevice) -> list[KnownDevice]:
-    """Every device, of every source, that ever had one of the DeviceIds of this one; itself included."""
-    sharing = select(*_BOUND).where(_BINDING.kind == DEVICE_ID, _BINDING.value.in_(device.device_ids))
-    # two statements: for a subquery or the device itself, PostgreSQL would read every device
-    named = {(source, device_key) for source, device_key in reader.connection.execute(sharing)}
-    named.add((device.posture.source, device.posture.device_key))
-    return _select(reader, tuple_(*_KEY).in_(sorted(named)))
+    """Every device, of every source, that ever had one of the DeviceIds of this one; itself, as it is given, included."""
+    itself = (device.posture.source, device.posture.device_key)
+    rows = reader.connection.execute(_SHARING, {"device_ids": device.device_ids}) if device.device_ids else ()
+    others = {(source, device_key) for source, device_key in rows} - {itself}
+    if not others:  # as nearly always
+        return [device]
+    found = [device, *_select(reader, tuple_(*_KEY).in_(sorted(others)))]
+    return sorted(found, key=lambda one: (one.posture.source, one.posture.device_key))
 
 
 def missing(writer: Writer, source: str, device_key: str) -> datetime | None:
@@ -167,30 +174,39 @@ def _has(kind: str, value: str) -> ColumnElement[bool]:
     return tuple_(*_KEY).in_(having)
 
 
-def _row(reader: Reader, source: str, device_key: str) -> Sequence[Any] | None:
-    return reader.connection.execute(select(*_COLUMNS).where(_named(source, device_key))).first()
+def _one(
+    reader: Reader, source: str, device_key: str
+) -> tuple[tuple[Posture, Moments] | None, dict[tuple[str, str], datetime]]:
+    """The device, and when it was seen last with each (kind, value)."""
+    rows = reader.connection.execute(_ONE, {"of_source": source, "of_device_key": device_key}).all()
+    bound = {(row.kind, row.value): row.last_seen for row in rows if row.kind is not None}
+    return (_read(rows[0][: len(_COLUMNS)]) if rows else None), bound
 
 
 def _select(reader: Reader, condition: ColumnElement[bool], limit: int | None = None) -> list[KnownDevice]:
     statement = select(*_COLUMNS).where(condition).order_by(*_KEY).limit(limit)
+    return _with_bindings(reader, [_read(row) for row in reader.connection.execute(statement)])
+
+
+def _read(row: Sequence[Any]) -> tuple[Posture, Moments]:
     width = len(_POSTURE.names)
-    rows = reader.connection.execute(statement).all()
-    found = [(_POSTURE.from_columns(row[:width]), _MOMENTS.from_columns(row[width:])) for row in rows]
-    return _with_bindings(reader, found)
+    return _POSTURE.from_columns(row[:width]), _MOMENTS.from_columns(row[width:])
+
+
+def _known(posture: Posture, moments: Moments, bound: Iterable[tuple[str, str]]) -> KnownDevice:
+    values = sorted(bound)
+    addresses, device_ids = (tuple(value for kind, value in values if kind == one) for one in (USER, DEVICE_ID))
+    return KnownDevice(posture, addresses, device_ids, moments)
 
 
 def _with_bindings(reader: Reader, found: Sequence[tuple[Posture, Moments]]) -> list[KnownDevice]:
-    had: dict[tuple[str, str], dict[str, list[str]]] = {}
+    had: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for start in range(0, len(found), _DEVICES_IN_A_STATEMENT):
         some = [(one.source, one.device_key) for one, _ in found[start : start + _DEVICES_IN_A_STATEMENT]]
         statement = select(*_BOUND, _BINDING.kind, _BINDING.value).where(tuple_(*_BOUND).in_(some))
-        for source, device_key, kind, value in reader.connection.execute(statement.order_by(_BINDING.value)):
-            had.setdefault((source, device_key), {}).setdefault(kind, []).append(value)
-    return [
-        KnownDevice(posture, tuple(bound.get(USER, ())), tuple(bound.get(DEVICE_ID, ())), moments)
-        for posture, moments in found
-        for bound in [had.get((posture.source, posture.device_key), {})]
-    ]
+        for source, device_key, kind, value in reader.connection.execute(statement):
+            had.setdefault((source, device_key), []).append((kind, value))
+    return [_known(one, moments, had.get((one.source, one.device_key), ())) for one, moments in found]
 
 
 def _storable(posture: Posture) -> Posture:
@@ -220,3 +236,13 @@ def _bind(dialect: Any) -> Executable:
 
 _PUT = {"postgresql": _put(postgresql), "sqlite": _put(sqlite)}
 _BIND = {"postgresql": _bind(postgresql), "sqlite": _bind(sqlite)}
+
+# Made once, because making a statement takes longer than running it, and these run for each device.
+_ONE = (
+    select(*_COLUMNS, _BINDING.kind, _BINDING.value, _BINDING.last_seen)
+    .outerjoin(mdm_bindings, and_(_BINDING.source == _DEVICE.source, _BINDING.device_key == _DEVICE.device_key))
+    .where(_DEVICE.source == bindparam("of_source"), _DEVICE.device_key == bindparam("of_device_key"))
+)
+_SHARING = select(*_BOUND).where(
+    _BINDING.kind == DEVICE_ID, _BINDING.value.in_(bindparam("device_ids", expanding=True))
+)

@@ -17,7 +17,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, literal, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatepost.model import Claim, Parked
@@ -85,7 +99,7 @@ def claim(
 
 def holds(reader: Reader, claim: Claim) -> bool:
     """The fence: whether nobody has claimed the device since; True holds until the end of the transaction."""
-    return reader.connection.execute(select(literal(1)).where(_held(claim)).with_for_update()).first() is not None
+    return reader.connection.execute(_FENCE, _names(claim)).first() is not None
 
 
 def extend(writer: Writer, claim: Claim, lease_seconds: float) -> Claim | None:
@@ -100,14 +114,14 @@ def done(writer: Writer, claim: Claim, again: datetime | None = None) -> bool:
 
     Was it told of meanwhile, it stays due.
     """
-    untouched = and_(_held(claim), _ROW.generation == claim.generation)
-    finished: Any = delete(mdm_work)
-    if again is not None:
-        finished = update(mdm_work).values(due=again, urgent=False, attempts=0, last_error=None, **_FREE)
-    if writer.connection.execute(finished.where(untouched)).rowcount:
+    names = _names(claim) | {"of_generation": claim.generation}
+    if again is None:
+        finished = writer.connection.execute(_FINISH, names)
+    else:
+        finished = writer.connection.execute(_FINISH_FOR_NOW, names | {"again": again})
+    if finished.rowcount:
         return True
-    kept = update(mdm_work).where(_held(claim)).values(attempts=0, last_error=None, **_FREE)
-    return bool(writer.connection.execute(kept).rowcount)
+    return bool(writer.connection.execute(_FINISH_TOUCHED, _names(claim)).rowcount)
 
 
 def fail(writer: Writer, claim: Claim, error: str, again: datetime, park_after: int) -> bool | None:
@@ -199,6 +213,10 @@ def _held(claim: Claim) -> ColumnElement[bool]:
     return and_(_ROW.source == claim.source, _ROW.device_key == claim.device_key, _ROW.lease_token == claim.token)
 
 
+def _names(claim: Claim) -> dict[str, Any]:
+    return {"of_source": claim.source, "of_device_key": claim.device_key, "of_token": claim.token}
+
+
 def _failed(writer: Writer, claim: Claim, error: str, gives_up: ColumnElement[bool], again: datetime) -> bool | None:
     untouched = _ROW.generation == claim.generation
     values: dict[str, Any] = {
@@ -242,3 +260,18 @@ def _mark(dialect: Any) -> Executable:
 
 
 _MARK = {"postgresql": _mark(postgresql), "sqlite": _mark(sqlite)}
+
+# Made once, because making a statement takes longer than running it, and these run for each device.
+_OURS = and_(
+    _ROW.source == bindparam("of_source"),
+    _ROW.device_key == bindparam("of_device_key"),
+    _ROW.lease_token == bindparam("of_token"),
+)
+_UNTOUCHED = _ROW.generation == bindparam("of_generation")
+_SUCCESS: dict[str, Any] = {"attempts": 0, "last_error": None, **_FREE}
+_FENCE = select(literal(1)).where(_OURS).with_for_update()
+_FINISH = delete(mdm_work).where(_OURS, _UNTOUCHED)
+_FINISH_FOR_NOW = (
+    update(mdm_work).where(_OURS, _UNTOUCHED).values(due=bindparam("again", type_=Moment), urgent=False, **_SUCCESS)
+)
+_FINISH_TOUCHED = update(mdm_work).where(_OURS).values(_SUCCESS)
