@@ -153,6 +153,14 @@ async def test_a_proxy_is_asked_instead_and_its_password_is_not_shown():
     assert proxy.url not in repr(connection)
 
 
+@in_loop
+async def test_a_proxy_of_the_environment_is_not_meant(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    assert (await asked(lambda _: answer({})))[0].status == 200
+
+
 @pytest.mark.parametrize("proxy", ["", "proxy:3128", "socks5://proxy", "http://", "http://a b", "http://proxy/path"])
 def test_a_proxy_that_is_none_is_refused(proxy):
     with pytest.raises(ValueError, match="`proxy` is"):

@@ -1,8 +1,10 @@
 """Workspace ONE: events in every shape, records in every state, listings that drift, and a server with moods."""
 
 import json
+import re
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from gatepost.demo.workspace_one import Mood
 from gatepost.demo.workspace_one_devices import TwinDevice
 from gatepost.mdm.sources.base import BadNotification, Gone, SourceRefused, SourceUnavailable
 from gatepost.mdm.sources.http import Access, HttpClient
+from gatepost.mdm.sources.reading import word
 from gatepost.mdm.sources.transport import Connection
 from gatepost.mdm.sources.workspace_one import (
     COMPLIANCE,
@@ -552,3 +555,15 @@ async def test_a_look_up_that_answers_with_a_list():
     ):
         assert (await source.find(EAS)).device_key == "10001"
         assert await source.find(EAS) is None
+
+
+# -- the page
+
+PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "operations-guide" / "workspace-one.md"
+
+
+@pytest.mark.parametrize(("heading", "table"), [("EnrollmentStatus", MANAGED), ("ComplianceStatus", COMPLIANCE)])
+def test_the_page_has_every_word_with_its_meaning(heading, table):
+    rows = re.search(rf"\| {heading} \|.*\n\|.*\n((?:\|.*\n)+)", PAGE.read_text("utf-8"))[1]
+    told = {word(one): row[1] for row in re.findall(r"\| (.+) \| (.+) \|", rows) for one in row[0].split(", ")}
+    assert told == {name: value.value for name, value in table.items()}
