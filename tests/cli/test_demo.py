@@ -8,7 +8,7 @@ import pytest
 from tests.support import evidence
 from tests.support.cli import run
 
-PORTS = {"GATEPOST_GATEWAY__LISTEN": "127.0.0.1:0", "GATEPOST_CONTROL__LISTEN": "127.0.0.1:0"}
+PORTS = {f"GATEPOST_{side}__LISTEN": "127.0.0.1:0" for side in ("GATEWAY", "CONTROL", "MDM")}
 
 
 def shown_until_it_stays_up(folder, *arguments: str) -> str:
@@ -40,6 +40,7 @@ def test_after_the_story_it_stays_up_and_says_what_to_try(tmp_path):
         in shown
     )
     assert re.search(r"^export AWS_SECRET_ACCESS_KEY=[A-Za-z0-9]{40}$", shown, re.MULTILINE)
+    assert "check --config" in shown
     assert not list(tmp_path.iterdir())
 
 

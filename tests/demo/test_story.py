@@ -1,4 +1,3 @@
-import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +8,7 @@ from gatepost.demo import story
 
 @pytest.fixture
 def _any_port(monkeypatch):
-    for side in ("GATEWAY", "CONTROL"):
+    for side in ("GATEWAY", "CONTROL", "MDM"):
         monkeypatch.setenv(f"GATEPOST_{side}__LISTEN", "127.0.0.1:0")
 
 
@@ -21,7 +20,7 @@ def test_it_goes_as_told(monkeypatch, tmp_path):
     monkeypatch.setenv("GATEPOST_STORE__URL", f"sqlite:///{tmp_path}/mine.db")
     ran = run("demo", "--once")
     assert ran.code == 0, ran.err
-    told = ran.out
+    told = ran.out[: ran.out.index("8  Alice gets a new phone")]  # the rest is another story
     for line in (
         "--name DefaultDenyAll --effect DENY",
         "refused: Status 129, X-MS-ASThrottle: MobileDeviceAccessRule",
@@ -47,21 +46,6 @@ def test_when_it_does_not_go_as_told(monkeypatch):
     assert ran.err.endswith(
         "gatepost: the story did not go as told: expected Status 129, got HTTP 200, Status 1 (step 2)\n"
     )
-
-
-def test_a_ping_that_does_not_end_is_noticed(monkeypatch):
-    async def nothing() -> None:
-        """Do nothing."""
-
-    async def play() -> None:
-        monkeypatch.setattr(story, "_PATIENCE", 0.05)
-        one = story._Play.__new__(story._Play)
-        ping = asyncio.create_task(asyncio.sleep(60))
-        with pytest.raises(story.StoryFailed, match="expected the parked Ping to end"):
-            await one._until(ping, nothing)
-        assert ping.cancelling()
-
-    asyncio.run(play())
 
 
 @pytest.mark.parametrize(("name", "dashed"), [("UserId", "user-id"), ("Effect", "effect"), ("DeviceId", "device-id")])

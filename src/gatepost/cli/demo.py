@@ -13,16 +13,18 @@ from rich.text import Text
 
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.init import Initialised, endpoint, initialise, next_steps, program
-from gatepost.cli.opening import sealing_key, store_failures
+from gatepost.cli.opening import read_settings, sealing_key, store_failures
 from gatepost.cli.screen import answers
-from gatepost.demo import story
+from gatepost.demo import posture_story, story
 from gatepost.demo.mailbox import Mailbox
+from gatepost.demo.workspace_one import WorkspaceOneTwin
 from gatepost.serve import CannotListen, Role, Server, stop_signal
 from gatepost.settings import Address, SettingsError
 from gatepost.telemetry import configure_logs
 
 KEPT = Path("var/gatepost")
 
+_PORTS = {"GATEPOST_GATEWAY__LISTEN": 8080, "GATEPOST_CONTROL__LISTEN": 8081, "GATEPOST_MDM__LISTEN": 8082}
 _STYLES = {"step": "bold", "command": "cyan", "detail": "dim", "result": "green"}
 _INDENTS = {"step": "\n", "command": "   $ ", "detail": "   ", "result": "   → "}
 
@@ -61,34 +63,40 @@ def _story(*, once: bool) -> None:
 
 
 async def _play(folder: Path, *, once: bool) -> None:
-    mailbox = story.new_mailbox()
+    mailbox, twin, webhook_password = story.new_mailbox(), WorkspaceOneTwin(), posture_story.new_webhook_password()
     story.fill(mailbox)
     await mailbox.start()
+    await twin.start()
     # Of the environment only where to listen: a demo must not touch the database of a real installation.
     environ = {
         "GATEPOST_GATEWAY__UPSTREAM": mailbox.url,
-        "GATEPOST_GATEWAY__LISTEN": os.environ.get("GATEPOST_GATEWAY__LISTEN") or _free(8080),
-        "GATEPOST_CONTROL__LISTEN": os.environ.get("GATEPOST_CONTROL__LISTEN") or _free(8081),
+        **{name: os.environ.get(name) or _free(port) for name, port in _PORTS.items()},
     }
     made = await asyncio.to_thread(initialise, folder, domains=[story.DOMAIN], environ=environ)
-    server = Server(made.settings, Role.ALL, sealing_key(made.settings))
+    with made.config.open("a", encoding="utf-8") as file:
+        file.write(posture_story.settings(twin, webhook_password))
+    settings = read_settings(made.config, environ)
+    server = Server(settings, Role.ALL, sealing_key(settings))
     await asyncio.to_thread(server.open)
     try:
         await server.start()
         try:
-            await _tell(server, made, mailbox)
+            assert server.mdm_address is not None
+            posture_story.subscribe(twin, endpoint(server.mdm_address), webhook_password)
+            await _tell(server, made, mailbox, twin)
             if not once:
                 stop = stop_signal()
-                answers().print(_commands(made, server.control_address))
+                answers().print(_commands(made, server.control_address, _bridge_commands(made)))
                 await stop.wait()
         finally:
             await server.stop()
     finally:
         server.close()
+        await twin.close()
         await mailbox.close()
 
 
-async def _tell(server: Server, made: Initialised, mailbox: Mailbox) -> None:
+async def _tell(server: Server, made: Initialised, mailbox: Mailbox, twin: WorkspaceOneTwin) -> None:
     assert server.gateway_address is not None
     assert made.secret_access_key is not None
     stage = story.Stage(
@@ -103,7 +111,13 @@ async def _tell(server: Server, made: Initialised, mailbox: Mailbox) -> None:
     console.print(f"mail server  {mailbox.url}  ({story.ALICE}, a mailbox of our own)")
     console.print(f"gateway      {stage.gateway_url}  (where phones arrive)")
     console.print(f"API          {stage.control_url}  (organization {stage.organization_id})")
-    await story.play(stage, lambda kind, line: console.print(Text(_INDENTS[kind] + line, _STYLES[kind])))
+    console.print(f"MDM          {twin.url}  (Workspace ONE, a small one of our own, which the bridge asks)")
+
+    def tell(kind: str, line: str) -> None:
+        console.print(Text(_INDENTS[kind] + line, _STYLES[kind]))
+
+    await story.play(stage, tell)
+    await posture_story.play(stage, twin, tell)
 
 
 def _in_front_of(upstream: str, domains: list[str]) -> None:
@@ -138,14 +152,22 @@ async def _front(server: Server, made: Initialised) -> None:
         await server.stop()
 
 
-def _commands(made: Initialised, control: Address) -> str:
+def _commands(made: Initialised, control: Address, more: str = "") -> str:
     keys = f"{program()} keys create --config {made.config}"
     lost = "" if made.secret_access_key else f"The secret was shown when the key was made; for a new one: {keys}\n"
     return f"""
 It stays up until Ctrl-C. To try, in another terminal (`aws` is the AWS CLI; on Debian: apt-get install awscli):
 
-{lost}{next_steps(made, control)}{program()} devices list --config {made.config}
+{lost}{next_steps(made, control)}{more}{program()} devices list --config {made.config}
 {program()} explain --config {made.config} --user {story.ALICE} --device {story.DEVICE_ID}
+"""
+
+
+def _bridge_commands(made: Initialised) -> str:
+    return f"""\
+{program()} mdm list --config {made.config}
+{program()} mdm explain {story.ALICE} {posture_story.DEVICE_ID} --config {made.config}
+{program()} check --config {made.config}
 """
 
 
