@@ -3,7 +3,7 @@
 worker      dirty devices: ask, decide, write here                (settling, deciding, targets.local)
 sweep       whole listings, on time; they only mark dirty         (guard)
 first_seen  phones and users that gateways and people brought up  (the store's feed)
-delivery    devices to targets that are elsewhere                 (targets.workmail)
+delivery    devices to a target that is elsewhere                 (targets.workmail)
 """
 
 from __future__ import annotations
@@ -13,11 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
+from gatepost.mdm import observing
+from gatepost.mdm.delivery import Delivery
+from gatepost.mdm.first_seen import FirstSeen
 from gatepost.mdm.metrics import BridgeMetrics
 from gatepost.mdm.options import BridgeOptions
 from gatepost.mdm.settling import Settling
+from gatepost.mdm.sweep import Sweeps
 from gatepost.mdm.targets.local import LocalTarget
+from gatepost.mdm.targets.workmail import WorkMailTarget
 from gatepost.mdm.worker import Worker
+from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,39 +35,94 @@ if TYPE_CHECKING:
 
 __all__ = ["Bridge", "BridgeOptions"]
 
+log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 
-_THREADS = 4  # the one that settles, the one that claims, and room for a sweep's marks and for counting
+_THREADS = 6  # the one that settles, the one that claims, and room for sweeps, deliveries and counting
+_OBSERVE_SECONDS = 10.0
 
 
 class Bridge:
     """The bridge of one process; several processes may run one for the same store."""
 
     def __init__(
-        self, store: Store, options: BridgeOptions, sources: Sequence[Source], targets: Sequence[LocalTarget]
+        self,
+        store: Store,
+        options: BridgeOptions,
+        sources: Sequence[Source],
+        targets: Sequence[LocalTarget | WorkMailTarget],
     ) -> None:
         self.metrics = BridgeMetrics()
-        by_name = {source.name: source for source in sources}
-        local = next((one for one in targets if isinstance(one, LocalTarget)), None)
-        settling = Settling(store, options, by_name, (local, []), self.metrics)
-        self._sources = sources
+        self._store = store
+        self._sources = {source.name: source for source in sources}
         self._threads = ThreadPoolExecutor(_THREADS, "mdm")
-        self._worker = Worker(store, self._call, by_name, settling, options)
+        local = next((one for one in targets if isinstance(one, LocalTarget)), None)
+        remote = [one for one in targets if isinstance(one, WorkMailTarget)]
+        self._targets = [one.name for one in targets]
+        settling = Settling(store, options, self._sources, (local, [one.name for one in remote]), self.metrics)
+        self._worker = Worker(store, self._call, self._sources, settling, options)
+        self._deliveries = [
+            Delivery(store, self._call, one, options, sources=self._sources, metrics=self.metrics) for one in remote
+        ]
+        self._first_seen: FirstSeen | None = None
+        if options.first_seen:
+            name = "" if local is None else local.name
+            self._first_seen = FirstSeen(store, self._call, self._sources, options, local=name, wake=self.wake)
+        self._sweeps = Sweeps(
+            store,
+            self._call,
+            self._sources,
+            settling,
+            options,
+            targets=self._targets,
+            after_sweep=self._after_sweep,
+        )
+        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin, in the running event loop."""
+        """Begin, in the running event loop. Raises StoreError."""
         self._worker.start()
+        for delivery in self._deliveries:
+            delivery.start()
+        if self._first_seen is not None:
+            self._first_seen.start()
+        await self._sweeps.start()
+        self._task = asyncio.create_task(self._observe())
 
     async def stop(self) -> None:
         """End what is under way, give claims back, close the sources' connections."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._sweeps.stop()
+        if self._first_seen is not None:
+            await self._first_seen.stop()
         await self._worker.stop()
-        for source in self._sources:
+        for delivery in self._deliveries:
+            await delivery.stop()
+        for source in self._sources.values():
             await source.close()
-        self._threads.shutdown(wait=False)
+        await asyncio.to_thread(self._threads.shutdown)
 
     def wake(self) -> None:
         """A notification has been stored: a hint, from the event loop."""
         self._worker.wake()
+
+    async def _after_sweep(self) -> None:
+        if self._first_seen is not None:
+            await self._first_seen.look_through()
+        for delivery in self._deliveries:
+            await delivery.look_through()
+
+    async def _observe(self) -> None:
+        while True:
+            try:
+                await self._call(observing.alive, self._store, self._sources, self._worker.answered)
+                self.metrics.gauges = await self._call(observing.gauges, self._store, self._sources, self._targets)
+            except StoreError as error:
+                log.warning("mdm.store_away", error=str(error))
+            await asyncio.sleep(_OBSERVE_SECONDS)
 
     async def _call(self, function: Callable[..., T], /, *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args))

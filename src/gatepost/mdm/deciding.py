@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gatepost.engine.posture import ask_again, assess, wanted
 from gatepost.mdm.targets.base import no_longer_wanted, wish_for
@@ -33,6 +33,16 @@ class Decided:
     wishes: tuple[Wish, ...]
     look_again: datetime | None
     stranger: str | None = None
+
+
+class Users(Protocol):
+    """Whose addresses are; a user is `<organization id>/<user id>`."""
+
+    def user_of(self, address: str) -> str | None:
+        """The user; None: nobody's."""
+
+    def to_be_taken_up(self, user: str) -> str | None:
+        """The address of a user who is not in the directory yet."""
 
 
 class Addresses:
@@ -79,7 +89,7 @@ class Addresses:
 def decide(
     reader: Reader,
     known: KnownDevice,
-    addresses: Addresses,
+    addresses: Users,
     policy: Policy,
     *,
     sources: Collection[str],
@@ -106,7 +116,7 @@ def decide(
     return Decided(tuple(wishes), min((one for one in looks if one is not None), default=None), stranger)
 
 
-def claimed_ids(reader: Reader, posture: Posture, addresses: Addresses, match: Collection[str]) -> tuple[str, ...]:
+def claimed_ids(reader: Reader, posture: Posture, addresses: Users, match: Collection[str]) -> tuple[str, ...]:
     """DeviceIds of phones of the posture's users that say that they are this device; only where `match` takes their word.
 
     `imei`: the phone says its IMEI in DeviceInformation. `serial`: its DeviceId is `Appl` and the serial number, as
@@ -132,7 +142,7 @@ def says_it_is(device: Device, posture: Posture, match: Collection[str]) -> bool
     return by_imei or ("serial" in match and len(serial) >= 8 and device.device_id == f"APPL{serial}")
 
 
-def _wish(pair: tuple[str, str], verdict: Verdict, addresses: Addresses, policy: Policy) -> Wish:
+def _wish(pair: tuple[str, str], verdict: Verdict, addresses: Users, policy: Policy) -> Wish:
     organization_id, _, user_id = pair[0].partition("/")
     return wish_for((organization_id, user_id, pair[1]), verdict, policy, addresses.to_be_taken_up(pair[0]))
 

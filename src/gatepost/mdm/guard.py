@@ -5,9 +5,10 @@ looks like thousands of revocations. How many ALLOWs a sweep would turn is known
 to wait for that would delay the few true ones, for minutes where there are thousands of devices. So the guard counts on
 the way: a turn is written at once while the turns so far are not too many of the ALLOWs looked at so far, and is held
 back, to be looked at again, while they are. When they are too many of all ALLOWs (more than max(5, 20 %)), the guard
-stands: nothing turns because of a sweep until a person confirms, or until a whole sweep finds it no longer so. What is
-told of singly (a notification, a person's `reconcile --device`) is urgent and not held, and an ALLOW that is held ends
-at its expiry. Turns from DENY to ALLOW are not held: an MDM that recovers would be held by the alarm that it raised.
+stands: nothing turns because of a sweep until a person confirms, which counts until the next sweep has been worked off,
+or until a whole sweep finds it no longer so. What is told of singly (a notification, a person's `reconcile --device`) is
+urgent and not held, and an ALLOW that is held ends at its expiry. Turns from DENY to ALLOW are not held: an MDM that
+recovers would be held by the alarm that it raised.
 
 The counts are this process's; that the guard stands, and that somebody confirmed, is in the store.
 """
@@ -20,34 +21,36 @@ from typing import TYPE_CHECKING
 from gatepost.engine.posture import mass_change
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from gatepost.model import SourceState
 
 
 def stands(state: SourceState) -> bool:
     """Whether mass changes of the source are held back until somebody confirms."""
-    return state.guard is not None and not _confirmed_since(state, state.guard_since)
+    return state.guard is not None and not confirmed(state)
 
 
-def _confirmed_since(state: SourceState, moment: datetime | None) -> bool:
-    return state.guard_confirmed_at is not None and (moment is None or state.guard_confirmed_at >= moment)
+def confirmed(state: SourceState) -> bool:
+    """Whether somebody has let through what the guard held back."""
+    at, since = state.guard_confirmed_at, state.guard_since
+    return state.guard is not None and at is not None and (since is None or at >= since)
 
 
 @dataclass(slots=True)
 class Guard:
-    """One source's counts since its last sweep began; `allowed` is how many ALLOWs there were then."""
+    """One source's counts since its last sweep began; `allowed` is how many ALLOWs there were then.
+
+    `settled`: every device that the sweep marked has been looked at.
+    """
 
     source: str
-    sweep: datetime | None = None
     allowed: int | None = None
     settled: bool = False
     looked: set[str] = field(default_factory=set)
     turned: set[str] = field(default_factory=set)
 
-    def begin(self, sweep: datetime | None, allowed: int) -> None:
+    def begin(self, allowed: int) -> None:
         """A sweep begins: nothing is counted yet."""
-        self.sweep, self.allowed, self.settled = sweep, allowed, False
+        self.allowed, self.settled = allowed, False
         self.looked.clear()
         self.turned.clear()
 
@@ -63,7 +66,7 @@ class Guard:
         self.turned.add(device_key)
         if stands(state):
             return False
-        if self.sweep is not None and _confirmed_since(state, self.sweep):
+        if confirmed(state):
             return True
         of = (self.allowed or 0) if self.settled else len(self.looked)
         return not mass_change(of, len(self.turned))

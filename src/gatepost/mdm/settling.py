@@ -124,11 +124,10 @@ class Settling:
             outcomes += self._turn(rest)
         return outcomes
 
-    def begin_sweep(self, source: str, moment: datetime) -> None:
+    def begin_sweep(self, source: str) -> None:
         """Count the source's turns anew, from the ALLOWs that stand now."""
         with self._store.read() as reader:
-            allowed = mdm_applied.allowed(reader, self._counted_at, source)
-        self.guards[source].begin(moment, allowed)
+            self.guards[source].begin(mdm_applied.allowed(reader, self._counted_at, source))
 
     def _move(self, looked: Sequence[Looked]) -> None:
         """A device that the source calls by another key is looked at under that one, by its own fence."""
@@ -182,15 +181,14 @@ class Settling:
         if not self._may(turn, claim, wishes, planned):
             assert savepoint is not None
             savepoint.rollback()  # as if it had not been asked: what is known and what is written belong together
+            self._take_stand(turn, claim.source)
             mdm_work.done(transaction, claim, transaction.now + HOLD)
             return Report(looked, Outcome.HELD)
         if savepoint is not None:
             savepoint.commit()
         ends = None if self._local is None else self._local.apply(transaction, planned, known)
-        if known is not None or planned:
-            key = f"{claim.source}/{claim.device_key}"
-            marks = [(target_key(name), key) for name in self._remote]
-            mdm_work.dirty_many(transaction, marks, urgent=claim.urgent)
+        marks = [(target_key(name), f"{claim.source}/{claim.device_key}") for name in self._remote]
+        mdm_work.dirty_many(transaction, marks, urgent=claim.urgent)
         looks = [again, decided.look_again, None if ends is None else renewal(ends, transaction.now, self._slack)]
         outcome = self._conclude(
             transaction, looked, decided, min((one for one in looks if one is not None), default=None)
@@ -233,7 +231,7 @@ class Settling:
         return Decided(tuple(no_longer_wanted(one) for one in written), None)
 
     def _may(self, turn: _Turn, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]) -> bool:
-        """Whether the mass-change guard lets this be written; it may take its stand over this device."""
+        """Whether the mass-change guard lets this be written."""
         guard, transaction = self.guards[claim.source], turn.transaction
         had, turns = self._turns(transaction, claim, wishes, planned)
         if claim.urgent or not turns:
@@ -244,15 +242,15 @@ class Settling:
             return True
         if guard.allowed is None:
             guard.allowed = mdm_applied.allowed(transaction, self._counted_at, claim.source)
-        state = turn.state(claim.source)
-        may = guard.may_turn(claim.device_key, state)
-        if not may and not stands(state) and guard.too_many:
-            reason = (
-                f"{len(guard.turned)} of {max(guard.allowed, len(guard.looked))} devices that are allowed would not be"
-            )
-            turn.take_stand(claim.source, reason)
-            log.error("mdm.guard_stands", source=claim.source, reason=reason)
-        return may
+        return guard.may_turn(claim.device_key, turn.state(claim.source))
+
+    def _take_stand(self, turn: _Turn, source: str) -> None:
+        guard = self.guards[source]
+        if guard.too_many and not stands(turn.state(source)):
+            of = max(guard.allowed or 0, len(guard.looked))
+            reason = f"{len(guard.turned)} of {of} devices that are allowed would not be"
+            turn.take_stand(source, reason)
+            log.error("mdm.guard_stands", source=source, reason=reason)
 
     def _turns(
         self, transaction: Transaction, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]

@@ -20,6 +20,7 @@ from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from gatepost.mdm.claiming import Call
     from gatepost.mdm.options import BridgeOptions
@@ -38,7 +39,7 @@ _STORE_AWAY_SECONDS = 1.0
 
 
 class Worker:
-    """Looks after the dirty devices of all sources."""
+    """Looks after the dirty devices of all sources; `answered` is when each last answered."""
 
     def __init__(
         self,
@@ -51,6 +52,8 @@ class Worker:
         self._call = call
         self._sources = sources
         self._settling = settling
+        self._now = store.now
+        self.answered: dict[str, datetime] = {}
         self._answered: asyncio.Queue[tuple[Looked, asyncio.Future[Outcome]]] = asyncio.Queue()
         self._claiming = Claiming(
             store, call, self._asked, self._look_after, limit=options.workers, park_after=options.park_after
@@ -83,6 +86,8 @@ class Worker:
         source = self._sources[claim.source]
         answer = await _ask(source, claim.device_key)
         paused = source.condition.open_until if isinstance(answer, Exception) else None
+        if not isinstance(answer, Exception):
+            self.answered[claim.source] = self._now()
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._answered.put_nowait((Looked(claim, answer, paused), future))
         outcome = await future

@@ -92,6 +92,12 @@ def watch(
                 pass
 
 
+def position(store: Store) -> int:
+    """The present revision: where to watch from when only what comes is wanted."""
+    with store.read() as reader:
+        return int(reader.connection.execute(select(revision_counter.c.value)).scalar_one())
+
+
 def revision_before(store: Store, moment: datetime) -> int:
     """The last revision made before `moment`: what `compact` takes to keep the changes since then."""
     with store.read() as reader:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_
+from sqlalchemy import and_, func, select
 
-from gatepost.model import Kind, MobileDeviceAccessOverride, Owner
+from gatepost.model import Effect, Kind, MobileDeviceAccessOverride, Owner
 from gatepost.store.tables import NounTable
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ def get(
 def expired(reader: Reader, now: datetime, limit: int) -> list[MobileDeviceAccessOverride]:
     """At most `limit` overrides of all organizations whose time is up."""
     return _OVERRIDES.select(reader, and_(_TABLE.c.expires.is_not(None), _TABLE.c.expires <= now), limit)
+
+
+def counts(reader: Reader) -> dict[tuple[Owner, Effect], int]:
+    """How many of each owner and effect there are in all organizations."""
+    statement = select(_TABLE.c.owner, _TABLE.c.effect, func.count()).group_by(_TABLE.c.owner, _TABLE.c.effect)
+    return {(Owner(owner), Effect(effect)): count for owner, effect, count in reader.connection.execute(statement)}
 
 
 def put(transaction: Transaction, override: MobileDeviceAccessOverride) -> int:

@@ -45,7 +45,8 @@ class Conflict(StrEnum):
 class Wish:
     """What posture wants for a (user, device) of an organization.
 
-    `address` is the user's, where he is not in the directory yet and would be taken up by it.
+    `address` is the user's, where he is not in the directory yet and would be taken up by it. `accounted`: some known
+    device has or had both; otherwise what was written is only left over.
     """
 
     organization_id: str
@@ -54,6 +55,7 @@ class Wish:
     verdict: Verdict
     expression: Expression
     address: str | None = None
+    accounted: bool = True
 
     @property
     def effect(self) -> Effect | None:
@@ -83,6 +85,8 @@ class Step:
 def step(wish: Wish, applied: AppliedOverride | None, present: Present | None, now: datetime, slack: timedelta) -> Step:
     """The difference between what is wanted and what is; an ALLOW is renewed once it would end later by `slack`."""
     theirs = _theirs(applied, present, now)
+    if present is None and not wish.accounted:
+        return Step(Action.NOTHING if applied is None else Action.FORGET)
     if theirs is not None:
         yielded = applied is None or applied.theirs_since is not None
         return Step(Action.NOTHING if yielded else Action.YIELD, conflict=theirs)
@@ -101,7 +105,9 @@ def overruled(wish: Wish, effect: Effect) -> Conflict | None:
 def no_longer_wanted(applied: AppliedOverride) -> Wish:
     """For what was written for a device and nothing known of it accounts for: taken away, even where DENY is written."""
     verdict = Verdict(Effect.DENY, PostureReason.NO_LONGER_BOUND, source=applied.source, device_key=applied.device_key)
-    return Wish(applied.organization_id, applied.user_id, applied.device_id, verdict, Expression.REMOVE)
+    return Wish(
+        applied.organization_id, applied.user_id, applied.device_id, verdict, Expression.REMOVE, accounted=False
+    )
 
 
 def wish_for(key: tuple[str, str, str], verdict: Verdict, policy: Policy, address: str | None = None) -> Wish:

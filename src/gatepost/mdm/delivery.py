@@ -1,0 +1,326 @@
+"""Delivery to a target that is elsewhere: for each device that was settled here, the difference is written there.
+
+Theory of operation. The settling transaction marks a row of the target's own dirty, so a target that is slow or away keeps
+nobody waiting, and each has its own back-off; a row whose target does not answer is never given up. It is decided anew from
+what is remembered of the device, so that the order of rows plays no part, and an ALLOW is looked at again when it ends:
+there is nothing there that ends by itself. Nothing can be fenced there either: the lease is looked at before each write,
+and every write is read back.
+
+What stands in `mdm_applied` leads: no call is made for what it says is as it should be. To remove, its row is first made to
+end now, then the override goes, then the row: whoever finds the rest of that after a crash takes neither for a person's act.
+After each sweep everything that is there is listed, and what differs from the rows is delivered again (`look_through`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gatepost.engine.posture import Expression
+from gatepost.mdm.claiming import Claiming
+from gatepost.mdm.deciding import decide
+from gatepost.mdm.settling import back_off, target_key
+from gatepost.mdm.targets.base import Action, Conflict, Present, no_longer_wanted, slack_of, step
+from gatepost.mdm.targets.mark import read_mark, write_mark
+from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused, TargetUnavailable
+from gatepost.model import AppliedOverride, Effect
+from gatepost.store import mdm_applied, mdm_devices, mdm_work
+from gatepost.store.database import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime, timedelta
+
+    from gatepost.mdm.claiming import Call
+    from gatepost.mdm.metrics import BridgeMetrics
+    from gatepost.mdm.options import BridgeOptions
+    from gatepost.mdm.targets.base import Wish
+    from gatepost.mdm.targets.workmail import Listed, WorkMailTarget
+    from gatepost.model import Claim
+    from gatepost.store.database import Store, Writer
+
+log = structlog.get_logger(__name__)
+
+_AT_A_TIME = 2
+_RUN_SECONDS = 60.0  # half a lease
+_NEVER = 1_000_000_000
+_PAGE = 500
+
+
+class _LostError(Exception):
+    """Somebody else has the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """Whose addresses are at the target, for `decide`."""
+
+    organization_id: str
+    users: Mapping[str, str | None]
+
+    def user_of(self, address: str) -> str | None:
+        user = self.users.get(address)
+        return None if user is None else f"{self.organization_id}/{user}"
+
+    def to_be_taken_up(self, _: str) -> str | None:
+        return None
+
+
+class Delivery:
+    """Writes one target."""
+
+    def __init__(
+        self,
+        store: Store,
+        call: Call,
+        target: WorkMailTarget,
+        options: BridgeOptions,
+        *,
+        sources: Collection[str],
+        metrics: BridgeMetrics,
+    ) -> None:
+        self._store = store
+        self._call = call
+        self._target = target
+        self._options = options
+        self._sources = frozenset(sources)
+        self._metrics = metrics
+        self._slack = slack_of(options.policy)
+        self._key = target_key(target.name)
+        self._claiming = Claiming(store, call, lambda: (self._key,), self.deliver, limit=_AT_A_TIME, park_after=_NEVER)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running event loop."""
+        self._task = asyncio.create_task(self._claiming.run())
+
+    async def stop(self) -> None:
+        """Deliver no more; a write that is under way is completed or repeated by whoever comes next."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._claiming.stop()
+
+    async def deliver(self, claim: Claim) -> None:
+        """One device's overrides."""
+        source, _, device_key = claim.device_key.partition("/")
+        try:
+            async with asyncio.timeout(_RUN_SECONDS):
+                ends = [await self._write(claim, wish) for wish in await self._wishes(source, device_key)]
+        except _LostError:
+            return
+        except (TargetUnavailable, TimeoutError) as error:
+            log.warning("mdm.target_away", target=self._target.name, error=str(error) or "it takes too long")
+            await self._call(self._fail, claim, str(error) or "it takes too long", _NEVER)
+        except TargetRefused as error:
+            log.warning(
+                "mdm.target_refused", target=self._target.name, source=source, device=device_key, error=str(error)
+            )
+            await self._call(self._fail, claim, str(error), self._options.park_after)
+        else:
+            standing = [one for one in ends if one is not None]
+            await self._call(self._done, claim, min(standing, default=None))
+            self._metrics.settled(self._key, "done")
+
+    async def look_through(self) -> None:
+        """Deliver again what differs between what is there and what was written last; take over what only has the mark."""
+        try:
+            listed = [one async for one in self._target.list()]
+            await self._call(self._compare, listed)
+        except (TargetUnavailable, TargetRefused, StoreError) as error:
+            log.warning("mdm.target_not_listed", target=self._target.name, error=str(error))
+
+    async def _wishes(self, source: str, device_key: str) -> tuple[Wish, ...]:
+        users: dict[str, str | None] = {}
+        while True:
+            wishes, unknown = await self._call(self._decide, source, device_key, users)
+            if not unknown:
+                return wishes
+            for address in sorted(unknown):
+                users[address] = await self._target.user_of(address)
+
+    def _decide(
+        self, source: str, device_key: str, users: Mapping[str, str | None]
+    ) -> tuple[tuple[Wish, ...], set[str]]:
+        """What is wanted there, or whose addresses have to be known first."""
+        with self._store.read() as reader:
+            written = mdm_applied.of_device(reader, source, device_key, self._target.name)
+            known = mdm_devices.known(reader, source, device_key)
+            if known is None:
+                return tuple(no_longer_wanted(one) for one in written), set()
+            addresses = {address for one in mdm_devices.related(reader, known) for address in one.addresses}
+            if addresses - users.keys():
+                return (), addresses - users.keys()
+            there = _There(self._target.organization_id, users)
+            decided = decide(reader, known, there, self._options.policy, sources=self._sources, written=written)
+            return decided.wishes, set()
+
+    async def _write(self, claim: Claim, wish: Wish) -> datetime | None:
+        """The difference for one (user, device); when its ALLOW ends, None where it has none."""
+        applied, now = await self._call(self._applied, claim, wish)
+        pair = (self._target.organization_id, wish.user_id, wish.device_id)
+        if applied is not None and applied.theirs_since is not None:
+            self._metrics.conflict(pair, Conflict.EDITED)
+        if wish.expression is Expression.KEEP or _as_written(wish, applied, now, self._slack):
+            return _ends(applied)
+        present = await self._target.get(wish.user_id, wish.device_id)
+        if present is not None and applied is not None:
+            if present.owned:  # it is this bridge's, whatever was remembered of the last write
+                applied = replace(applied, effect=present.effect, description=present.description)
+            present = replace(present, expires=applied.expires)
+        todo = step(wish, applied, present, now, self._slack)
+        self._metrics.conflict(pair, todo.conflict)
+        match todo.action:
+            case Action.PUT:
+                applied = await self._put(claim, wish, now)
+            case Action.DELETE:
+                await self._delete(claim, wish, applied, now)
+                applied = None
+            case Action.FORGET:
+                await self._call(self._remember, claim, wish, None)
+                applied = None
+            case Action.YIELD:
+                assert applied is not None
+                applied = replace(applied, theirs_since=now)
+                await self._call(self._remember, claim, wish, applied)
+        if todo.action in {Action.PUT, Action.DELETE, Action.YIELD}:
+            about = {
+                "source": wish.verdict.source,
+                "device": wish.verdict.device_key,
+                "reason": wish.verdict.reason.value,
+            }
+            log.info("mdm.override", target=self._target.name, action=todo.action.value, **about)
+        return _ends(applied)
+
+    async def _put(self, claim: Claim, wish: Wish, now: datetime) -> AppliedOverride | None:
+        assert wish.effect is not None
+        description = write_mark(self._target.instance, wish.verdict, wish.effect, now)
+        await self._call(self._still, claim)
+        try:
+            await self._target.put(wish.user_id, wish.device_id, wish.effect, description)
+        except NoSuchUser:
+            self._target.forget_users()
+            return None
+        applied = AppliedOverride(
+            target=self._target.name,
+            organization_id=self._target.organization_id,
+            user_id=wish.user_id,
+            device_id=wish.device_id,
+            effect=wish.effect,
+            description=description,
+            expires=wish.verdict.expires,
+            source=wish.verdict.source,
+            device_key=wish.verdict.device_key,
+            written_at=now,
+        )
+        await self._call(self._remember, claim, wish, applied)
+        return applied
+
+    async def _delete(self, claim: Claim, wish: Wish, applied: AppliedOverride | None, now: datetime) -> None:
+        if applied is not None:
+            await self._call(self._remember, claim, wish, replace(applied, expires=now))
+        await self._call(self._still, claim)
+        try:
+            await self._target.delete(wish.user_id, wish.device_id)
+        except NoSuchUser:
+            self._target.forget_users()  # his overrides went with him
+        await self._call(self._remember, claim, wish, None)
+
+    def _applied(self, claim: Claim, wish: Wish) -> tuple[AppliedOverride | None, datetime]:
+        with self._store.read() as reader:
+            if not mdm_work.holds(reader, claim):
+                raise _LostError
+            pair = (self._target.organization_id, wish.user_id, wish.device_id)
+            return mdm_applied.get(reader, self._target.name, *pair), reader.now
+
+    def _still(self, claim: Claim) -> None:
+        with self._store.read() as reader:
+            if not mdm_work.holds(reader, claim):
+                raise _LostError
+
+    def _remember(self, claim: Claim, wish: Wish, applied: AppliedOverride | None) -> None:
+        with self._store.bookkeeping() as writer:
+            if not mdm_work.holds(writer, claim):
+                raise _LostError
+            if applied is None:
+                pair = (self._target.organization_id, wish.user_id, wish.device_id)
+                mdm_applied.delete(writer, self._target.name, *pair)
+            else:
+                mdm_applied.put(writer, applied)
+
+    def _done(self, claim: Claim, again: datetime | None) -> None:
+        with self._store.bookkeeping() as writer:
+            mdm_work.done(writer, claim, again)
+
+    def _fail(self, claim: Claim, error: str, park_after: int) -> None:
+        with self._store.bookkeeping() as writer:
+            mdm_work.fail(writer, claim, error, writer.now + back_off(claim.attempts), park_after)
+
+    def _compare(self, listed: list[Listed]) -> None:
+        there = {(one.user_id, one.device_id): one.present for one in listed}
+        written: dict[tuple[str, str], AppliedOverride] = {}
+        after: tuple[str, str, str] | None = None
+        while True:
+            with self._store.read() as reader:
+                page = mdm_applied.page(reader, self._target.name, after, _PAGE)
+            if not page:
+                break
+            written |= {(one.user_id, one.device_id): one for one in page}
+            after = (page[-1].organization_id, page[-1].user_id, page[-1].device_id)
+        drifted = [
+            f"{one.source}/{one.device_key}"
+            for pair, one in written.items()
+            if one.theirs_since is None and not _same(one, there.get(pair))
+        ]
+        alone = {pair: present for pair, present in there.items() if pair not in written and present.owned}
+        with self._store.bookkeeping() as writer:
+            mdm_work.dirty_many(writer, [(self._key, key) for key in drifted])
+            for pair, present in sorted(alone.items()):
+                self._take_over(writer, pair, present)
+        if drifted or alone:
+            log.info("mdm.target_differs", target=self._target.name, changed=len(drifted), taken_over=len(alone))
+
+    def _take_over(self, writer: Writer, pair: tuple[str, str], present: Present) -> None:
+        """An override with this bridge's mark that the database does not know: its device decides."""
+        mark = read_mark(present.description)
+        if mark is None or mark.device_key is None or mark.source not in self._sources:
+            return
+        mdm_applied.put(
+            writer,
+            AppliedOverride(
+                target=self._target.name,
+                organization_id=self._target.organization_id,
+                user_id=pair[0],
+                device_id=pair[1],
+                effect=present.effect,
+                description=present.description,
+                expires=None,
+                source=mark.source,
+                device_key=mark.device_key,
+                written_at=writer.now,
+            ),
+        )
+        mdm_work.dirty(writer, mark.source, mark.device_key)
+
+
+def _as_written(wish: Wish, applied: AppliedOverride | None, now: datetime, slack: timedelta) -> bool:
+    """Whether nothing needs to be asked or written, if what was written last is still there."""
+    if applied is None:
+        return wish.expression is Expression.REMOVE
+    if applied.theirs_since is not None:
+        return True
+    there = Present(applied.effect, applied.description, applied.expires)
+    return step(wish, applied, there, now, slack).action is Action.NOTHING
+
+
+def _same(applied: AppliedOverride, present: Present | None) -> bool:
+    return present is not None and (applied.effect, applied.description) == (present.effect, present.description)
+
+
+def _ends(applied: AppliedOverride | None) -> datetime | None:
+    if applied is None or applied.theirs_since is not None or applied.effect is not Effect.ALLOW:
+        return None
+    return applied.expires

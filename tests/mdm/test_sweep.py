@@ -1,0 +1,288 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.support.mdm_world import calls, eventually, posture
+
+from gatepost.mdm.options import BridgeOptions
+from gatepost.mdm.settling import HOLD, Outcome
+from gatepost.mdm.sources.base import Condition, SourceUnavailable
+from gatepost.mdm.sweep import WHOLE, Sweeps, sweep_key
+from gatepost.model import Compliance
+from gatepost.store import mdm_devices, mdm_sources, mdm_work
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+class Sweeper:
+    """Sweeps, run one by one, and worked off."""
+
+    def __init__(self, desk, threads):
+        self.desk = desk
+        self.call = calls(threads)
+        self.new()
+
+    def new(self):
+        self.sweeps = Sweeps(
+            self.desk.store, self.call, self.desk.sources, self.desk.settling, BridgeOptions(), targets=["store"]
+        )
+
+    def sweep(self, settle=True):
+        self.sweeps.ask(["mdm"])
+        with self.desk.store.bookkeeping() as writer:
+            (claim,) = mdm_work.claim(writer, 60, sources=[sweep_key("mdm")])
+        asyncio.run(self.sweeps._sweep(claim))
+        if settle:
+            self.outcomes = self.desk.work()
+            asyncio.run(self.sweeps.look())
+
+    @property
+    def state(self):
+        with self.desk.store.read() as reader:
+            return mdm_sources.get(reader, "mdm")
+
+
+@pytest.fixture
+def sweeper(desk, threads):
+    return Sweeper(desk, threads)
+
+
+@pytest.fixture
+def fleet(desk, clock):
+    """Put so many devices into the MDM."""
+
+    def fleet(count, first=0, **fields):
+        for number in range(first, first + count):
+            key = str(number)
+            user = f"u{number}@example.com"
+            desk.source.devices[key] = posture(key, f"ID{number}", user=user, clock=clock, **fields)
+
+    return fleet
+
+
+def test_a_sweep_finds_what_nobody_told_of(desk, sweeper, fleet, organization_id, clock):
+    fleet(3)
+    sweeper.sweep()
+    assert len(desk.effects(organization_id)) == 3
+    assert (sweeper.state.listed, sweeper.state.sweep_finished_at) == (3, clock())
+    with desk.store.read() as reader:
+        due = mdm_work.next_due(reader, [sweep_key("mdm")])
+    assert timedelta(hours=5.6) < due - clock() <= timedelta(hours=6)
+
+
+def test_what_a_listing_does_not_show_is_asked_about(desk, sweeper, fleet, organization_id, clock, monkeypatch):
+    fleet(3)
+    sweeper.sweep()
+    listing = desk.source.list
+
+    async def without_one(progress=None):
+        async for key in listing(progress):
+            if key != "1":
+                yield key
+
+    monkeypatch.setattr(desk.source, "list", without_one)
+    desk.source.devices["1"] = replace(desk.source.devices["1"], compromised=True)
+    sweeper.sweep()
+    assert set(desk.effects(organization_id)) == {"ID0", "ID2"}
+
+
+def test_a_source_without_listings_is_asked_about_what_is_known(desk, sweeper, fleet, organization_id):
+    fleet(2)
+    sweeper.sweep()
+    desk.source.lists = False
+    fleet(2, compromised=True)
+    sweeper.sweep()
+    assert desk.effects(organization_id) == {}
+
+
+def test_what_is_gone_is_not_asked_about(desk, sweeper, fleet, clock):
+    fleet(1)
+    sweeper.sweep()
+    desk.source.devices.clear()
+    desk.told("0")
+    clock.forward(minutes=6)
+    desk.work()
+    desk.source.asked.clear()
+    sweeper.sweep()
+    assert desk.source.asked == []
+    clock.forward(days=15)
+    sweeper.sweep()
+    with desk.store.read() as reader:
+        assert mdm_devices.known(reader, "mdm", "0") is None
+
+
+def test_an_orphan_is_asked_about(desk, sweeper, fleet, organization_id):
+    fleet(1)
+    sweeper.sweep()
+    desk.source.devices.clear()
+    with desk.store.bookkeeping() as writer:
+        mdm_devices.forget(writer, "mdm", "0")
+    sweeper.sweep()
+    assert desk.overrides(organization_id) == {}
+
+
+def test_a_sweep_that_fails_is_tried_again(desk, sweeper, fleet, clock):
+    fleet(2)
+    desk.source.errors.append(SourceUnavailable("it answered 503"))
+    sweeper.sweep(settle=False)
+    assert sweeper.state.sweep_finished_at is None
+    clock.forward(minutes=5)
+    with desk.store.bookkeeping() as writer:
+        (claim,) = mdm_work.claim(writer, 60, sources=[sweep_key("mdm")])
+    assert claim.attempts == 2
+
+
+def test_a_sweep_that_lost_its_lease_ends(desk, sweeper, fleet, clock):
+    fleet(2)
+    sweeper.sweeps.ask(["mdm"])
+    with desk.store.bookkeeping() as writer:
+        (slow,) = mdm_work.claim(writer, 10, sources=[sweep_key("mdm")])
+    clock.forward(seconds=11)
+    with desk.store.bookkeeping() as writer:
+        assert mdm_work.claim(writer, 60, sources=[sweep_key("mdm")])
+    asyncio.run(sweeper.sweeps._sweep(slow))
+    assert sweeper.state.sweep_finished_at is None
+
+
+class TestGuard:
+    def test_mass_change_is_held_back_and_one_by_one_is_not(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        assert len(desk.effects(organization_id)) == 35  # the first five are written at once
+        assert sweeper.state.guard == "9 of 40 devices that are allowed would not be"
+        assert sweeper.outcomes.count(Outcome.HELD) == 35
+        desk.told("39")
+        assert len(desk.effects(organization_id)) == 34
+        clock.forward(seconds=HOLD.total_seconds())
+        assert set(desk.work(1)) == {Outcome.HELD}
+
+    def test_what_is_held_is_as_if_it_had_not_been_asked(self, desk, sweeper, fleet, clock):
+        fleet(10)
+        sweeper.sweep()
+        fleet(10, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        with desk.store.read() as reader:
+            known = mdm_devices.page(reader, None, 100)
+        assert sum(one.posture.compliance is Compliance.COMPLIANT for one in known) == 5
+
+    def test_a_confirmation_lets_it_through_and_counts_once(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        clock.forward(minutes=1)
+        with desk.store.bookkeeping() as writer:
+            mdm_sources.change(writer, "mdm", guard_confirmed_at=writer.now)
+        sweeper.sweep()
+        assert desk.effects(organization_id) == {}
+        assert sweeper.state.guard is None
+        fleet(40)
+        sweeper.sweep()
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        clock.forward(minutes=1)
+        sweeper.sweep()
+        assert len(desk.effects(organization_id)) == 35
+
+    def test_an_mdm_that_recovers_lifts_it(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        clock.forward(minutes=1)
+        fleet(40)
+        fleet(2, compromised=True)
+        sweeper.sweep()
+        assert sweeper.state.guard is None
+        clock.forward(minutes=1)
+        desk.work()
+        assert len(desk.effects(organization_id)) == 38
+
+    def test_it_stands_after_a_restart(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        desk.restart()
+        sweeper.new()
+        clock.forward(minutes=1)
+        sweeper.sweep()
+        assert len(desk.effects(organization_id)) == 35
+
+    def test_what_is_held_ends_at_its_expiry(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        clock.forward(hours=168)
+        assert desk.effects(organization_id) == {}
+
+    def test_a_listing_that_shrank_by_half(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        kept = dict(desk.source.devices)
+        for number in range(10, 40):
+            del desk.source.devices[str(number)]
+        desk.source.asked.clear()
+        sweeper.sweep()
+        assert sweeper.state.guard == "the listing has 10 devices, and had 40 before"
+        assert len(desk.source.asked) == 10
+        clock.forward(minutes=10)
+        sweeper.sweep()
+        assert len(desk.effects(organization_id)) == 40
+        desk.source.devices.update(kept)
+        sweeper.sweep()
+        assert sweeper.state.guard is None
+
+    def test_a_listing_that_shrank_and_was_confirmed(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        for number in range(10, 40):
+            del desk.source.devices[str(number)]
+        sweeper.sweep()
+        with desk.store.bookkeeping() as writer:
+            mdm_sources.change(writer, "mdm", guard_confirmed_at=writer.now)
+        sweeper.sweep()
+        clock.forward(minutes=6)
+        desk.work()
+        assert len(desk.effects(organization_id)) in range(10, 36)
+
+    def test_a_small_fleet_may_change_as_a_whole(self, desk, sweeper, fleet, organization_id):
+        fleet(5)
+        sweeper.sweep()
+        fleet(5, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        assert desk.effects(organization_id) == {}
+
+
+def test_by_itself_at_start_and_after_an_outage(desk, threads, fleet, organization_id, clock):
+    fleet(2)
+
+    async def main():
+        sweeps = Sweeps(desk.store, calls(threads), desk.sources, desk.settling, BridgeOptions())
+        await sweeps.start()
+        await eventually(lambda: len(desk.source.devices) == 2 and due(desk))
+        desk.work()
+        desk.source.condition = Condition(5, None, "down")
+        await sweeps.look()
+        desk.source.condition = Condition()
+        await sweeps.look()
+        await eventually(lambda: due(desk))
+        await sweeps.stop()
+
+    asyncio.run(main())
+    with desk.store.read() as reader:
+        assert mdm_work.backlog(reader, sweep_key("mdm")).parked == 0
+    assert WHOLE == "all"
+
+
+def due(desk) -> bool:
+    with desk.store.read() as reader:
+        return mdm_work.backlog(reader, "mdm").due == 2
