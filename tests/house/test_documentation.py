@@ -4,13 +4,17 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer.main
+from pydantic import TypeAdapter
+from pydantic_core import PydanticUndefined
 
 from gatepost.cli import app
 from gatepost.cli.failure import ExitCode
 from gatepost.settings import Settings, load
+from gatepost.settings.mistakes import is_secret, models_in
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = ROOT / "docs" / "operations-guide"
@@ -25,12 +29,25 @@ def sections(name: str) -> dict[str, str]:
 
 
 def settings() -> dict[str, object]:
-    """Each key with its field."""
+    """Each key with its field; those of tables in arrays too."""
     return {
-        f"{section}.{key}": field
+        key: field
         for section, table in Settings.model_fields.items()
-        for key, field in table.annotation.model_fields.items()
+        for key, field in _keys(section, table.annotation)
     }
+
+
+def _keys(prefix: str, annotation: object):
+    found = {}
+    for model in models_in(annotation):
+        for name, field in model.model_fields.items():
+            if f"{prefix}.{name}" not in found:
+                found |= {f"{prefix}.{name}": field, **dict(_keys(f"{prefix}.{name}", field.annotation))}
+    return found.items()
+
+
+def _in_a_table(key: str) -> bool:
+    return key.startswith(("mdm.sources", "mdm.targets"))
 
 
 def commands(command=None, name: str = "gatepost") -> dict[str, object]:
@@ -47,7 +64,7 @@ def test_every_setting_has_its_heading_and_no_heading_is_stale():
     assert list(sections("settings.md")) == list(settings())
 
 
-@pytest.mark.parametrize("key", settings())
+@pytest.mark.parametrize("key", [key for key in settings() if not _in_a_table(key)])
 def test_a_setting_says_default_variable_and_example(key):
     text = sections("settings.md")[key]
     variable = f"GATEPOST_{key.upper().replace('.', '__')}"
@@ -60,6 +77,24 @@ def test_a_setting_says_default_variable_and_example(key):
     section, name = key.split(".")
     assert getattr(getattr(load(None, documented), section), name) == getattr(getattr(load(None, {}), section), name)
     assert (shown is None) == (default is None)
+    assert re.search(r"^- Example: `", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("key", [key for key in settings() if _in_a_table(key)])
+def test_a_key_of_a_table_in_an_array_says_default_variable_file_and_example(key):
+    text, field = sections("settings.md")[key], settings()[key]
+    shown = re.search(r"^- Default: (?:`(.+)`|none(.*))", text, re.MULTILINE)
+    if shown[1] is None:
+        assert field.default in (None, PydanticUndefined)
+        assert (shown[2] == ", it is needed") == field.is_required()
+    else:
+        default = tomllib.loads(f"x = {shown[1]}")["x"] if shown[1] in ("[]", "{}") else shown[1]
+        assert TypeAdapter(Annotated[field.annotation, "", *field.metadata]).validate_python(default) == field.default
+    name, place = key.split(".")[-1], {"sources": "SOURCES__NAME", "targets": "TARGETS__KIND"}[key.split(".")[1]]
+    inner = "".join(f"__{part.upper()}" for part in key.split(".")[2:])
+    inner = inner.replace("WEBHOOK_CREDENTIALS", "WEBHOOK_CREDENTIALS__0")
+    assert re.search(rf"^- Variable: `GATEPOST_MDM__{place}{inner}(__KEY)?`$", text, re.MULTILINE)
+    assert (f"- File: `{name}_file`" in text) == is_secret(field)
     assert re.search(r"^- Example: `", text, re.MULTILINE)
 
 

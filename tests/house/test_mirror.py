@@ -15,6 +15,7 @@ ELSEWHERE = {
     # tables without behaviour: compared with what the migrations make
     "store/schema.py": "store/test_migrate.py",
     "store/mdm_schema.py": "store/test_migrate.py",
+    "mdm/configuration.py": "settings/test_mdm.py",
     # nothing but a line that calls gatepost.cli.main
     "__main__.py": "cli/test_app.py",
     # a module that is a top-level room of its own

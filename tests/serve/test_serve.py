@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
-from tests.support import evidence
+from tests.support import evidence, secrets
 from tests.support.cli import run as run_command
 
 from gatepost import serve
@@ -26,7 +26,7 @@ from gatepost.model import keys
 from gatepost.operations import access_keys
 from gatepost.serve import CannotListen, Role, Server
 from gatepost.settings import Address, SettingsError, load, read_key_file
-from gatepost.store import feed
+from gatepost.store import feed, mdm_inbox
 from gatepost.store.database import Store, StoreError
 
 SETTINGS = {
@@ -52,8 +52,9 @@ def new_server(folder, role=Role.ALL, **environ: str) -> Server:
 class Serving:
     """A server on an event loop in a thread."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, alone: bool = False) -> None:
         self.server = server
+        self.alone = alone  # without the API's listener
         server.open()
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -61,7 +62,8 @@ class Serving:
 
     def __enter__(self) -> httpx.Client:
         self.wait(self.server.start())
-        self.client = httpx.Client(base_url=f"http://{self.server.control_address}", trust_env=False)
+        address = self.server.mdm_address if self.alone else self.server.control_address
+        self.client = httpx.Client(base_url=f"http://{address}", trust_env=False)
         return self.client
 
     def __exit__(self, *_: object) -> None:
@@ -172,24 +174,82 @@ def test_the_api_alone(folder):
         assert "gatepost_decisions" not in families(control)
 
 
+WEBHOOK_PASSWORD = secrets.password("a webhook of a served bridge")
+BRIDGE = f"""
+[[mdm.sources]]
+name = "any"
+kind = "generic"
+url = "http://127.0.0.1:9"
+fetch_path = "/devices/{{device_key}}"
+notification_key = "id"
+fields = {{ device_key = "id" }}
+[[mdm.sources.webhook_credentials]]
+kind = "basic"
+user = "mdm"
+password = "{WEBHOOK_PASSWORD}"
+"""
+
+
+@pytest.mark.parametrize("role", [Role.ALL, Role.MDM])
+def test_the_bridge_takes_notifications_beside_the_rest_or_alone(folder, role):
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write(BRIDGE)
+    upstream = {} if role is Role.ALL else {"GATEPOST_GATEWAY__UPSTREAM": ""}
+    server = new_server(folder, role, GATEPOST_MDM__LISTEN="127.0.0.1:0", **upstream)
+    serving = Serving(server, alone=role is Role.MDM)
+    with serving, httpx.Client(base_url=f"http://{server.mdm_address}", trust_env=False) as webhooks:
+        assert webhooks.get("/mdm/any").status_code == 401
+        webhooks.auth = ("mdm", WEBHOOK_PASSWORD)
+        assert webhooks.get("/mdm/any").status_code == 200
+        assert webhooks.post("/mdm/any", json={"id": "7"}).status_code == 200
+        assert webhooks.get("/healthz").text == "ok\n"
+        assert set(webhooks.get("/readyz").json()) == {"ready", "store"} | ({"replica"} if role is Role.ALL else set())
+        assert {"gatepost_mdm_notifications", "gatepost_mdm_devices_settled"} <= families(webhooks)
+        with server._store.read() as reader:
+            assert mdm_inbox.last_received(reader, "any") is not None
+        assert (server.gateway_address is None) == (role is Role.MDM)
+        assert (server._control is None) == (role is Role.MDM)
+    with pytest.raises(OSError), socket.create_connection(server.mdm_address, 1):
+        pass
+
+
+def test_without_a_source_there_is_no_bridge(folder):
+    server = new_server(folder)
+    with Serving(server):
+        assert server.mdm_address is None
+    with pytest.raises(
+        SettingsError, match=r"mdm.sources: expected at least one table \[\[mdm.sources\]\], got nothing"
+    ):
+        new_server(folder, Role.MDM)
+
+
+def test_a_denial_of_the_bridge_may_come_first(folder):
+    server = new_server(folder, GATEPOST_MDM__BRIDGE_DENY_WINS="true")
+    with Serving(server):
+        assert server._context("test").bridge_deny_wins
+        assert serve._gateway_configuration(server.settings).bridge_deny_wins
+    assert not serve._gateway_configuration(new_server(folder).settings).bridge_deny_wins
+
+
 @pytest.mark.parametrize("role", [Role.ALL, Role.GATEWAY])
 def test_a_gateway_needs_a_mail_server(folder, role):
     with pytest.raises(SettingsError, match=r"gateway.upstream: expected the mail server's URL, got nothing"):
         new_server(folder, role, GATEPOST_GATEWAY__UPSTREAM="")
 
 
-@pytest.mark.parametrize("key", ["gateway.listen", "control.listen"])
+@pytest.mark.parametrize("key", ["gateway.listen", "control.listen", "mdm.listen"])
 def test_a_taken_address_is_one_sentence_and_nothing_is_left_running(folder, key):
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write(BRIDGE)
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
         port, other = taken.getsockname()[1], free.getsockname()[1]
         free.close()
-        sides = (
-            ("gateway.listen", "control.listen") if key == "gateway.listen" else ("control.listen", "gateway.listen")
-        )
-        environ = {
-            f"GATEPOST_{side.upper().replace('.', '__')}": f"127.0.0.1:{at}"
-            for side, at in zip(sides, (port, other), strict=True)
+        variables = {one: f"GATEPOST_{one.upper().replace('.', '__')}" for one in ("gateway.listen", "control.listen")}
+        environ = {"GATEPOST_MDM__LISTEN": "127.0.0.1:0"} | {
+            name: f"127.0.0.1:{other if side != key else port}" for side, name in variables.items()
         }
+        if key == "mdm.listen":
+            environ |= {"GATEPOST_MDM__LISTEN": f"127.0.0.1:{port}", "GATEPOST_GATEWAY__LISTEN": "127.0.0.1:0"}
         serving = Serving(new_server(folder, **environ))
         with pytest.raises(CannotListen, match=f"{key}: cannot listen at 127.0.0.1:{port}: address already in use"):
             serving.wait(serving.server.start())
