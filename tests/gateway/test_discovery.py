@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.support.gateway import ALICE, basic, rig, run
+from tests.support.gateway import ALICE, WRONG_PASSWORD, basic, rig, run
 
 from gatepost.engine import Decision, Reason
 from gatepost.gateway import discovery
@@ -141,7 +141,7 @@ def test_version_1_is_for_those_who_can_log_in(tmp_path):
                 assert (refused.status, refused.body) == (401, b"")
                 assert refused.headers["www-authenticate"].startswith("Basic ")
             assert r.mail.received == []
-            assert (await post(phone, b"<no/>", Authorization=basic(password="wrong"))).status == 401
+            assert (await post(phone, b"<no/>", Authorization=basic(password=WRONG_PASSWORD))).status == 401
             assert len(r.mail.questions) == len(r.mail.received) == 1
             assert r.gateway.devices.take() == []
 
@@ -260,7 +260,7 @@ def test_somebody_who_cannot_log_in_does_not_learn_of_rules(tmp_path):
             )
             await r.settled()
             phone = await r.phone()
-            assert (await post(phone, Authorization=basic(password="wrong"))).status == 401
+            assert (await post(phone, Authorization=basic(password=WRONG_PASSWORD))).status == 401
             assert (await post(phone)).status == 403
 
     run(story())

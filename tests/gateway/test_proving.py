@@ -3,9 +3,15 @@
 import asyncio
 
 from structlog.testing import capture_logs
+from tests.support import secrets
 from tests.support.gateway import PASSWORD, WRONG_PASSWORD, MailServer, Received, basic, http, rig, run
 
 from gatepost.gateway.limits import Limits
+
+
+def guess(number):
+    """A wrong password that is like nothing else."""
+    return secrets.password(f"guess {number}")
 
 
 def test_nothing_reaches_the_mail_server_before_it_knows_the_credentials(tmp_path):
@@ -31,7 +37,9 @@ def test_options_is_nobody_s_device_but_has_to_log_in_as_well(tmp_path):
             phone = await r.phone()
             for _ in range(2):
                 phone.raw(
-                    "OPTIONS", "/Microsoft-Server-ActiveSync", {"Host": "x", "Authorization": basic(password="no")}
+                    "OPTIONS",
+                    "/Microsoft-Server-ActiveSync",
+                    {"Host": "x", "Authorization": basic(password=guess("no"))},
                 )
                 assert (await phone.answer()).status == 401
             assert r.mail.commands == []
@@ -44,14 +52,14 @@ def test_wrong_passwords_are_asked_about_so_many_times_and_then_not(tmp_path):
         async with rig(tmp_path, limits=Limits(failed_logins=3, failed_login_seconds=100.0)) as r:
             phone = await r.phone()
             for number in range(3):
-                assert (await phone.post("FolderSync", password=f"guess {number}")).status == 401
+                assert (await phone.post("FolderSync", password=guess(number))).status == 401
             for number in range(3, 6):
-                answer = await phone.post("FolderSync", password=f"guess {number}", device_id=f"Other{number}")
+                answer = await phone.post("FolderSync", password=guess(number), device_id=f"Other{number}")
                 assert answer.status == 503
                 assert 90 <= int(answer.headers["retry-after"]) <= 100
                 assert answer.headers["x-ms-asthrottle"] == "TooManyFailedLogins"
             # other spellings of the same user are the same user
-            assert (await phone.post("FolderSync", login="EXAMPLE\\Alice", password="guess")).status == 503
+            assert (await phone.post("FolderSync", login="EXAMPLE\\Alice", password=guess("last"))).status == 503
             # and so is the right password, which cannot be told from a guess
             assert (await phone.post("FolderSync")).status == 503
             assert len(r.mail.questions) == 3
@@ -65,7 +73,7 @@ def test_a_crowd_of_guesses_at_the_same_moment_is_no_crowd_of_questions(tmp_path
         async with rig(tmp_path, limits=Limits(failed_logins=3)) as r:
             phones = [await r.phone() for _ in range(20)]
             for number, phone in enumerate(phones):
-                phone.send("FolderSync", password=f"guess {number}")
+                phone.send("FolderSync", password=guess(number))
             answers = sorted([(await phone.answer()).status for phone in phones])
             assert answers == [401] * 3 + [503] * 17
             assert len(r.mail.questions) == 3
@@ -79,13 +87,13 @@ def test_guessing_does_not_keep_a_phone_out_that_has_logged_in(tmp_path):
             alices, attackers = await r.phone(), await r.phone()
             assert (await alices.post("FolderSync")).status == 200
             for number in range(5):
-                await attackers.post("FolderSync", password=f"guess {number}", device_id="Other")
-            assert (await attackers.post("FolderSync", password="guess", device_id="Other")).status == 503
+                await attackers.post("FolderSync", password=guess(number), device_id="Other")
+            assert (await attackers.post("FolderSync", password=guess("last"), device_id="Other")).status == 503
             assert (await alices.post("FolderSync")).status == 200
             # not even when the attacker knows its id: what was right is still right
             for number in range(5):
-                await attackers.post("FolderSync", password=f"guess {number}")
-            assert (await attackers.post("FolderSync", password="guess")).status == 503
+                await attackers.post("FolderSync", password=guess(number))
+            assert (await attackers.post("FolderSync", password=guess("last"))).status == 503
             assert (await alices.post("FolderSync")).status == 200
             # and with a new password it has a budget of its own, which nobody spends who does not know its id
             r.mail.password = "new " + PASSWORD
@@ -100,7 +108,7 @@ def test_a_new_password_is_a_new_try_of_the_phone_that_is_known(tmp_path):
             phone, attacker = await r.phone(), await r.phone()
             assert (await phone.post("FolderSync")).status == 200
             for number in range(4):
-                await attacker.post("FolderSync", password=f"guess {number}", device_id="Other")
+                await attacker.post("FolderSync", password=guess(number), device_id="Other")
             r.mail.password = "new " + PASSWORD
             assert (await phone.post("FolderSync")).status == 401
             assert (await phone.post("FolderSync")).status == 401
@@ -121,8 +129,8 @@ def test_a_phone_that_was_let_in_and_is_not_any_more_spends_one_try(tmp_path):
                 assert (await phone.post("FolderSync")).status == 401
             # its first request and nothing else: the mail server saw the old password twice, at the start and once more
             assert [one.command for one in r.mail.received] == ["OPTIONS", "FolderSync", "FolderSync"]
-            assert (await phone.post("FolderSync", password="typo")).status == 401
-            assert (await phone.post("FolderSync", password="another typo")).status == 503
+            assert (await phone.post("FolderSync", password=guess("typo"))).status == 401
+            assert (await phone.post("FolderSync", password=guess("another typo"))).status == 503
 
     run(story())
 

@@ -22,9 +22,9 @@ LOGGERS = {"log", "_log", "logger", "_logger", "logging", "structlog", "warnings
 LEVELS = {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "msg", "say"}
 SHOWS_A_NEW_KEY = {"cli/keys.py", "cli/init.py"}  # once, which is their purpose
 
-# Parsed Authorization headers of AWS's kind: an access key id, a scope and a signature, and no secret; and what is known
-# of credentials, which is until when.
-NO_SECRET = {("gateway/forwarding.py", "credentials"), ("control/authenticate.py", "authorization"), ("wire/sigv4.py", "authorization"), ("wire/sigv4.py", "credential")}  # fmt: skip
+# Parsed Authorization headers of AWS's kind: an access key id, a scope and a signature, and no secret.
+NO_SECRET = {("control/authenticate.py", "authorization"), ("wire/sigv4.py", "credential")}
+SHOWING = re.compile(r"\b(BaseModel|BaseSettings|Section|NamedTuple|dataclass)\b")
 
 
 @cache
@@ -101,17 +101,20 @@ def test_an_offence_is_seen(text, name):
 
 
 def shown_fields(modules: dict[str, ast.Module]) -> list[str]:
-    """Fields of values that name a secret, or hold a request's headers, and that `repr` shows."""
+    """Texts and bytes that are named as a secret, or a request's headers, and that the `repr` of their value shows.
+
+    Values of other types (`Credential`, `SecretStr`) are held to it themselves.
+    """
     found = []
     for path, tree in modules.items():
         for value in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
-            if not any("dataclass" in ast.unparse(one) for one in value.decorator_list):
+            if not any(SHOWING.search(ast.unparse(one)) for one in [*value.decorator_list, *value.bases]):
                 continue
             for field in value.body:
                 if not isinstance(field, ast.AnnAssign) or "repr=False" in ast.unparse(field):
                     continue
-                name = ast.unparse(field.target)
-                if (SECRET.search(name) and (path, name) not in NO_SECRET) or (
+                name, kind = ast.unparse(field.target), ast.unparse(field.annotation)
+                if (SECRET.search(name) and re.search(r"\b(str|bytes|dict|Any|object)\b", kind)) or (
                     name == "headers" and "Request" in value.name
                 ):
                     found.append(f"{path}: {value.name}.{name}")
@@ -125,6 +128,10 @@ def test_repr_shows_no_field_that_names_a_secret():
 def test_a_field_that_is_shown_is_seen():
     text = "@dataclass(frozen=True)\nclass Key:\n    key_id: str\n    secret: str\n    old_secret: str = field(repr=False)\n"
     assert shown_fields({"a.py": ast.parse(text)}) == ["a.py: Key.secret"]
+    text = (
+        "class Source(Section):\n    name: str\n    password: str | None = None\n    secret: SecretStr | None = None\n"
+    )
+    assert shown_fields({"a.py": ast.parse(text)}) == ["a.py: Source.password"]
 
 
 def test_no_traceback_shows_local_variables():
