@@ -95,7 +95,7 @@ def test_batches_that_share_devices_do_not_deadlock(store):
         try:
             for number in range(15):
                 keys = [str(key) for key in range(60)][::order]
-                receive(store, *[a_notification(f"{order}-{number}-{key}", key) for key in keys])
+                receive(store, *[a_notification(f"{number}-{key}", key) for key in keys])
         except StoreError as error:
             errors.append(error)
 
