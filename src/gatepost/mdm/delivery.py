@@ -90,6 +90,7 @@ class Delivery:
         self._metrics = metrics
         self._slack = slack_of(options.policy)
         self._key = target_key(target.name)
+        self._doubtful: set[str] = set()  # rows of which what was written is not what is there
         self._claiming = Claiming(store, call, lambda: (self._key,), self.deliver, limit=_AT_A_TIME, park_after=_NEVER)
         self._task: asyncio.Task[None] | None = None
 
@@ -121,6 +122,7 @@ class Delivery:
             )
             await self._call(self._fail, claim, str(error), self._options.park_after)
         else:
+            self._doubtful.discard(claim.device_key)
             standing = [one for one in ends if one is not None]
             await self._call(self._done, claim, min(standing, default=None))
             self._metrics.settled(self._key, "done")
@@ -164,7 +166,8 @@ class Delivery:
         pair = (self._target.organization_id, wish.user_id, wish.device_id)
         if applied is not None and applied.theirs_since is not None:
             self._metrics.conflict(pair, Conflict.EDITED)
-        if wish.expression is Expression.KEEP or _as_written(wish, applied, now, self._slack):
+        doubtful = claim.device_key in self._doubtful
+        if not doubtful and _as_written(wish, applied, now, self._slack):
             return _ends(applied)
         present = await self._target.get(wish.user_id, wish.device_id)
         if present is not None and applied is not None:
@@ -275,6 +278,7 @@ class Delivery:
             for pair, one in written.items()
             if one.theirs_since is None and not _same(one, there.get(pair))
         ]
+        self._doubtful.update(drifted)
         alone = {pair: present for pair, present in there.items() if pair not in written and present.owned}
         with self._store.bookkeeping() as writer:
             mdm_work.dirty_many(writer, [(self._key, key) for key in drifted])
@@ -309,7 +313,7 @@ class Delivery:
 def _as_written(wish: Wish, applied: AppliedOverride | None, now: datetime, slack: timedelta) -> bool:
     """Whether nothing needs to be asked or written, if what was written last is still there."""
     if applied is None:
-        return wish.expression is Expression.REMOVE
+        return wish.expression in {Expression.REMOVE, Expression.KEEP}
     if applied.theirs_since is not None:
         return True
     there = Present(applied.effect, applied.description, applied.expires)

@@ -1,0 +1,333 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.support.mdm_world import calls, eventually, posture
+from tests.support.workmail import CONFIGURATION, UNANSWERED, WorkMailInMemory, refused
+
+from gatepost.engine.posture import Policy
+from gatepost.mdm.delivery import Delivery
+from gatepost.mdm.options import BridgeOptions
+from gatepost.mdm.settling import Settling
+from gatepost.mdm.targets.mark import read_mark
+from gatepost.mdm.targets.workmail import WorkMailTarget
+from gatepost.model import Compliance, Effect
+from gatepost.store import mdm_applied, mdm_devices, mdm_work
+
+KEY = "target:workmail"
+
+
+class Killed(BaseException):
+    """kill -9."""
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+class Cloud:
+    """A bridge with WorkMail as its only target, or beside the store."""
+
+    def __init__(self, desk, threads, *, local=False, **policy):
+        self.desk = desk
+        self.clock = desk.clock
+        self.memory = WorkMailInMemory("alice@example.com", "bob@example.com")
+        self.options = BridgeOptions(policy=Policy(**policy))
+        self.threads = threads
+        self.local = local
+        self.restart()
+
+    def restart(self):
+        """A new process."""
+        desk = self.desk
+        desk.restart()
+        desk.options = self.options
+        if not self.local:
+            desk.settling = Settling(desk.store, self.options, desk.sources, (None, ["workmail"]), desk.metrics)
+        target = WorkMailTarget(CONFIGURATION, "gate", client=self.memory)
+        self.delivery = Delivery(
+            desk.store, calls(self.threads), target, self.options, sources=desk.sources, metrics=desk.metrics
+        )
+
+    def device(self, *ids, **fields):
+        """The MDM's device 1; somebody tells of it; everything due is done."""
+        self.desk.source.devices["1"] = posture("1", *(ids or ("AAA",)), clock=self.clock, **fields)
+        self.desk.told("1")
+        self.deliver()
+
+    def deliver(self):
+        for _ in range(10):
+            with self.desk.store.bookkeeping() as writer:
+                claims = mdm_work.claim(writer, 120, 100, sources=[KEY])
+            if not claims:
+                return
+            for claim in claims:
+                self.memory.calls.clear()
+                asyncio.run(self.delivery.deliver(claim))
+        raise AssertionError("it does not come to rest")
+
+    def look_through(self):
+        asyncio.run(self.delivery.look_through())
+        self.desk.work()
+        self.deliver()
+
+    @property
+    def rows(self):
+        with self.desk.store.read() as reader:
+            return mdm_applied.page(reader, "workmail", None, 100)
+
+    @property
+    def conflicts(self):
+        return {one.value for one in self.desk.metrics.conflicts.values()}
+
+
+@pytest.fixture
+def cloud(desk, threads):
+    return Cloud(desk, threads)
+
+
+def test_a_compliant_device_is_allowed_and_another_is_not(cloud):
+    cloud.device()
+    ((pair, row),) = cloud.memory.overrides.items()
+    assert (pair, row["Effect"]) == (("S-1", "AAA"), "ALLOW")
+    assert read_mark(row["Description"]).device_key == "1"
+    cloud.device(compliance=Compliance.NON_COMPLIANT)
+    assert cloud.memory.overrides == {}
+    assert cloud.rows == []
+
+
+def test_what_is_as_it_should_be_costs_no_call(cloud, clock):
+    cloud.device()
+    clock.forward(hours=1)
+    cloud.device()
+    assert cloud.memory.calls == []
+    clock.forward(hours=7)
+    cloud.device()
+    assert cloud.memory.calls == ["get", "put", "get"]
+
+
+def test_an_allow_ends_on_time_though_the_mdm_is_away(cloud, clock):
+    cloud.device()
+    clock.forward(hours=168)
+    cloud.deliver()
+    assert cloud.memory.overrides == {}
+
+
+def test_former_ids_and_users(cloud):
+    cloud.device("AAA", "BBB")
+    cloud.device("BBB", user="bob@example.com")
+    assert set(cloud.memory.overrides) == {("S-2", "BBB")}
+
+
+def test_write_deny(desk, threads):
+    cloud = Cloud(desk, threads, write_deny=True)
+    cloud.device(compromised=True)
+    assert cloud.memory.effects() == {"AAA": "DENY"}
+    cloud.device()
+    assert cloud.memory.effects() == {"AAA": "ALLOW"}
+
+
+def test_somebody_who_is_not_there_gets_nothing_until_he_is(cloud, clock):
+    cloud.device(user="carol@example.com")
+    assert cloud.memory.overrides == {}
+    cloud.memory.users["carol@example.com"] = "S-9"
+    cloud.restart()
+    cloud.device(user="carol@example.com")
+    assert set(cloud.memory.overrides) == {("S-9", "AAA")}
+
+
+def test_a_user_who_went_away_meanwhile(cloud):
+    cloud.device()
+    del cloud.memory.users["alice@example.com"]
+    cloud.memory.overrides.clear()  # which WorkMail takes with him
+    cloud.restart()
+    cloud.device(compromised=True)
+    assert cloud.rows == []
+    assert cloud.conflicts == set()
+
+
+def test_a_persons_override_is_never_touched(cloud):
+    mine = {"UserId": "S-1", "DeviceId": "AAA", "Effect": "DENY", "Description": "lost in a taxi"}
+    cloud.memory.overrides["S-1", "AAA"] = mine
+    cloud.device()
+    cloud.device(compromised=True)
+    cloud.look_through()
+    assert cloud.memory.overrides == {("S-1", "AAA"): mine}
+    cloud.device()
+    assert cloud.conflicts == {"overruled"}
+
+
+@pytest.mark.parametrize("change", [{"Effect": "DENY"}, {"Description": "by hand"}, None])
+def test_what_a_person_changes_is_his_until_it_is_released(cloud, clock, change):
+    cloud.device()
+    row = cloud.memory.overrides.pop(("S-1", "AAA"))
+    if change is not None:
+        cloud.memory.overrides["S-1", "AAA"] = row | change
+    after = dict(cloud.memory.overrides)
+    cloud.look_through()
+    for fields in ({}, {"compromised": True}, {}):
+        clock.forward(days=8)
+        cloud.device(**fields)
+        assert cloud.memory.overrides == after
+    assert cloud.conflicts & {"edited", "deleted"}
+    with cloud.desk.store.bookkeeping() as writer:
+        mdm_applied.delete(writer, "workmail", CONFIGURATION.organization_id, "S-1", "AAA")
+    cloud.memory.overrides.clear()
+    cloud.device()
+    assert cloud.memory.effects() == {"AAA": "ALLOW"}
+
+
+class TestKilled:
+    def killed(self, cloud, operation):
+        def kill(name):
+            if name == operation:
+                raise Killed
+
+        cloud.memory.after = kill
+        with cloud.desk.store.bookkeeping() as writer:
+            (claim,) = mdm_work.claim(writer, 120, sources=[KEY])
+        with pytest.raises(Killed):
+            asyncio.run(cloud.delivery.deliver(claim))
+        cloud.memory.after = None
+        cloud.restart()
+        cloud.clock.forward(seconds=121)
+        cloud.deliver()
+
+    def told(self, cloud, **fields):
+        cloud.desk.source.devices["1"] = posture("1", "AAA", clock=cloud.clock, **fields)
+        cloud.desk.told("1")
+
+    def test_after_a_put(self, cloud):
+        self.told(cloud)
+        self.killed(cloud, "put")
+        assert cloud.memory.effects() == {"AAA": "ALLOW"}
+        assert [one.theirs_since for one in cloud.rows] == [None]
+        cloud.device(compromised=True)
+        assert cloud.memory.overrides == {}
+
+    def test_after_a_put_that_replaced(self, desk, threads):
+        cloud = Cloud(desk, threads, write_deny=True)
+        cloud.device()
+        self.told(cloud, compromised=True)
+        self.killed(cloud, "put")
+        assert cloud.memory.effects() == {"AAA": "DENY"}
+        cloud.device()
+        assert cloud.memory.effects() == {"AAA": "ALLOW"}
+        assert cloud.conflicts == set()
+
+    def test_after_a_delete(self, cloud):
+        cloud.device()
+        self.told(cloud, compromised=True)
+        self.killed(cloud, "delete")
+        assert (cloud.memory.overrides, cloud.rows, cloud.conflicts) == ({}, [], set())
+        cloud.device()
+        assert cloud.memory.effects() == {"AAA": "ALLOW"}
+
+
+class TestErrors:
+    def test_what_can_be_tried_again_is_and_is_never_given_up(self, cloud, clock):
+        cloud.memory.errors.extend([UNANSWERED] * 30)
+        cloud.device()
+        for _ in range(40):
+            clock.forward(minutes=5)
+            cloud.deliver()
+        assert cloud.memory.effects() == {"AAA": "ALLOW"}
+
+    def test_throttled_half_way(self, cloud, clock):
+        cloud.device("AAA", "BBB")
+        cloud.memory.errors.extend([None, None, None, refused("ThrottlingException")])
+        cloud.device(compromised=True)
+        assert len(cloud.memory.overrides) == 1
+        clock.forward(minutes=5)
+        cloud.deliver()
+        assert cloud.memory.overrides == {}
+
+    def test_what_a_person_has_to_look_at_is_parked(self, cloud, clock):
+        cloud.memory.errors.extend([None, *[refused("AccessDeniedException")] * 30])
+        cloud.device()
+        for _ in range(20):
+            clock.forward(minutes=5)
+            cloud.deliver()
+        with cloud.desk.store.read() as reader:
+            (parked,) = mdm_work.parked(reader)
+        assert (parked.source, parked.device_key) == (KEY, "mdm/1")
+        assert parked.last_error == "it answered AccessDeniedException"
+
+    def test_who_lost_the_lease_writes_nothing(self, cloud, clock):
+        cloud.desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+        cloud.desk.told("1")
+        with cloud.desk.store.bookkeeping() as writer:
+            (slow,) = mdm_work.claim(writer, 10, sources=[KEY])
+        clock.forward(seconds=11)
+        with cloud.desk.store.bookkeeping() as writer:
+            assert mdm_work.claim(writer, 60, sources=[KEY])
+        asyncio.run(cloud.delivery.deliver(slow))
+        assert "put" not in cloud.memory.calls
+
+    def test_a_listing_that_fails_is_only_logged(self, cloud):
+        cloud.memory.errors.append(UNANSWERED)
+        asyncio.run(cloud.delivery.look_through())
+
+
+class TestDrift:
+    def test_what_the_database_does_not_know_is_taken_over_by_its_mark(self, cloud, clock):
+        cloud.device()
+        (row,) = cloud.rows
+        with cloud.desk.store.bookkeeping() as writer:
+            mdm_applied.delete(writer, row.target, row.organization_id, row.user_id, row.device_id)
+            mdm_devices.forget(writer, "mdm", "1")
+        cloud.desk.source.devices["1"] = replace(cloud.desk.source.devices["1"], compromised=True)
+        cloud.look_through()
+        assert cloud.memory.overrides == {}
+
+    def test_a_mark_of_a_device_that_the_mdm_does_not_know(self, cloud):
+        cloud.device()
+        (row,) = cloud.rows
+        with cloud.desk.store.bookkeeping() as writer:
+            mdm_applied.delete(writer, row.target, row.organization_id, row.user_id, row.device_id)
+            mdm_devices.forget(writer, "mdm", "1")
+        cloud.desk.source.devices.clear()
+        cloud.look_through()
+        assert cloud.memory.overrides == {}
+
+    def test_nothing_differs_nothing_is_done(self, cloud):
+        cloud.device()
+        cloud.look_through()
+        with cloud.desk.store.read() as reader:
+            assert mdm_work.backlog(reader, KEY).due == 0
+
+
+def test_side_by_side_with_the_store(desk, threads, organization_id):
+    cloud = Cloud(desk, threads, local=True)
+    desk.settling = Settling(
+        desk.store, cloud.options, desk.sources, (desk.settling._local, ["workmail"]), desk.metrics
+    )
+    cloud.device()
+    assert desk.effects(organization_id) == cloud.memory.effects() == {"AAA": "ALLOW"}
+    cloud.memory.errors.extend([UNANSWERED] * 3)
+    cloud.device(compromised=True)
+    assert desk.effects(organization_id) == {}
+    assert cloud.memory.effects() == {"AAA": "ALLOW"}
+    cloud.clock.forward(minutes=5)
+    cloud.memory.errors.clear()
+    cloud.deliver()
+    assert cloud.memory.effects() == {}
+
+
+def test_as_a_task(cloud, clock):
+    cloud.desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+    cloud.desk.told("1")
+
+    async def main():
+        cloud.delivery.start()
+        await eventually(lambda: cloud.memory.overrides)
+        await eventually(lambda: cloud.rows)
+        await cloud.delivery.stop()
+
+    asyncio.run(main())
+    assert [one.effect for one in cloud.rows] == [Effect.ALLOW]
+    assert cloud.rows[0].expires == clock() + timedelta(hours=168)
