@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import json
+import shutil
 import socket
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,6 +23,7 @@ from gatepost.mdm.inbox import Inbox
 from gatepost.mdm.sources.base import BadNotification
 from gatepost.mdm.sources.reading import Unreadable, read_json
 from gatepost.store import mdm_inbox, mdm_work
+from gatepost.store.database import Store
 from gatepost.store.errors import StoreUnavailable
 from gatepost.telemetry import new_registry
 from gatepost.web.server import HttpServer
@@ -106,6 +108,15 @@ class Served:
     def counted(self, source, result) -> float:
         found = self.registry.get_sample_value("gatepost_mdm_notifications_total", {"source": source, "result": result})
         return found or 0.0
+
+
+@pytest.fixture
+def store(empty_sqlite_file, tmp_path):
+    """What is here has nothing to do with the database; the inbox is tested with each of them."""
+    shutil.copy(empty_sqlite_file, tmp_path / "gatepost.db")
+    opened = Store.open(f"sqlite:///{tmp_path / 'gatepost.db'}")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from gatepost.mdm.inbox import Inbox
 from gatepost.mdm.options import BridgeOptions
 from gatepost.mdm.sources.build import build_source
 from gatepost.mdm.targets.local import LocalTarget
+from gatepost.mdm.targets.workmail import WorkMailTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +77,9 @@ def options_of(configuration: BridgeConfiguration) -> BridgeOptions:
     )
 
 
-def targets_of(configuration: BridgeConfiguration, store: Store) -> Sequence[LocalTarget]:
+def targets_of(configuration: BridgeConfiguration, store: Store) -> Sequence[LocalTarget | WorkMailTarget]:
     """Where it writes."""
-    return (LocalTarget(store),) if configuration.local else ()
+    workmail = configuration.workmail
+    here = (LocalTarget(store),) if configuration.local else ()
+    there = (WorkMailTarget(workmail, configuration.instance),) if workmail is not None else ()
+    return (*here, *there)
