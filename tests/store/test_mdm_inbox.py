@@ -90,13 +90,17 @@ def test_many_take_as_many_statements_as_one(store):
 
 def test_batches_that_share_devices_do_not_deadlock(store):
     errors = []
+    keys = [f"{number:03}" for number in range(900)]  # large ones, so that two are in the middle at the same time
+    together = threading.Barrier(4)
 
     def flood(order):
         try:
-            for number in range(15):
-                keys = [str(key) for key in range(60)][::order]
-                receive(store, *[a_notification(f"{number}-{key}", key) for key in keys])
+            for number in range(3):
+                batch = [a_notification(f"{number}-{key}", key) for key in keys[::order]]
+                together.wait(30)
+                receive(store, *batch)
         except StoreError as error:
+            together.abort()
             errors.append(error)
 
     threads = [threading.Thread(target=flood, args=(order,)) for order in (1, -1, 1, -1)]
