@@ -68,6 +68,15 @@ def test_the_memory_is_bounded(budget, clock, monkeypatch):
     assert len(budget) == 1
 
 
+def test_a_crowd_of_made_up_logins_earns_nobody_new_tries(budget, monkeypatch):
+    monkeypatch.setattr(module, "_MOST", 10)
+    for _ in range(3):
+        budget.take(b"alice")
+    for number in range(100):
+        budget.take(b"%d" % number)
+    assert budget.take(b"alice") > 0
+
+
 @given(st.lists(st.one_of(st.just("take"), st.just("give back"), st.floats(0.0, 200.0)), max_size=60))
 def test_never_more_failures_than_the_burst_and_the_time_allow(steps):
     clock = FakeClock()

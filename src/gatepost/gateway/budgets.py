@@ -6,6 +6,7 @@ comes from one. Whoever does not know the id of a phone that is in use can not s
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,5 +57,6 @@ class FailedLogins:
             del self._until[key]
 
     def _make_room(self, now: float) -> None:
+        """Those with the fewest tries to make up for go, so that nobody gets new ones by a crowd of made-up logins."""
         kept = [(key, until) for key, until in self._until.items() if until > now]
-        self._until = dict(kept if len(kept) < _MOST else kept[_MOST // 2 :])
+        self._until = dict(kept if len(kept) < _MOST else sorted(kept, key=itemgetter(1))[-(_MOST // 2) :])
