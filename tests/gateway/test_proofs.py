@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
-from tests.support.gateway import WRONG_PASSWORD, MailServer, Received, basic, http, run
+from structlog.testing import capture_logs
+from tests.support.gateway import WRONG_PASSWORD, MailServer, Received, basic, http, rig, run
 
 from gatepost.gateway import proofs as module
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.credentials import Proofs
 from gatepost.gateway.outbox import Outbox
-from gatepost.gateway.proofs import Prober, Proof
+from gatepost.gateway.proofs import Prober, Proof, Question
 from gatepost.gateway.redirects import Redirects
 from gatepost.gateway.upstream import Upstream
 
@@ -69,6 +70,44 @@ def test_phones_that_ask_at_the_same_time_share_one_question():
         assert proofs.find(ALICE)
 
     run(story())
+
+
+def test_a_mistake_about_one_does_not_keep_the_others_waiting(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            told = []
+            prober = r.gateway._workings.prober
+            with capture_logs() as logged:
+                for tell in (lambda _: 1 / 0, told.append):
+                    prober.wonder(ALICE, tell, known=False)
+                prober.wonder(WRONG, told.append, known=False)
+                await r.until(lambda: len(told) == 2)
+            assert (sorted(proof.status for proof in told), len(prober)) == ([200, 401], 0)
+            assert [entry["event"] for entry in logged] == ["proof.not_told"]
+
+    run(story())
+
+
+def test_a_crowd_that_goes_away_costs_no_more_than_it_is_large():
+    class Tell:
+        compared = 0
+
+        def __call__(self, proof):
+            pass
+
+        def __eq__(self, other):
+            Tell.compared += 1
+            return self is other
+
+        __hash__ = object.__hash__
+
+    question, crowd = Question(ALICE), [Tell() for _ in range(500)]
+    question.wondering.update(dict.fromkeys(crowd))
+    for tell in reversed(crowd):
+        question.leave(tell)
+    question.leave(crowd[0])
+    assert not question.wondering
+    assert Tell.compared <= 2 * len(crowd)
 
 
 def test_one_who_asks_later_asks_anew():

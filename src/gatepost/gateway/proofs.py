@@ -12,6 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gatepost.gateway.upstream import Reply, UpstreamError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from gatepost.gateway.credentials import Proofs
     from gatepost.gateway.redirects import Redirects
+
+log = structlog.get_logger(__name__)
 
 _WAIT_SECONDS = 30.0  # a phone waits longer than this; a mail server that does not answer an OPTIONS in it is down
 _MOST_ASKING = 64  # at a time; at 20 ms for a login that is 3,000 logins a second, more than most mail servers manage
@@ -45,12 +49,11 @@ class Question:
     def __init__(self, authorization: bytes) -> None:
         self.authorization = authorization
         self.since = time.monotonic()
-        self.wondering: list[Callable[[Proof], None]] = []
+        self.wondering: dict[Callable[[Proof], None], None] = {}  # in the order in which they came
 
     def leave(self, tell: Callable[[Proof], None]) -> None:
         """Somebody does not wonder any more."""
-        if tell in self.wondering:
-            self.wondering.remove(tell)
+        self.wondering.pop(tell, None)
 
 
 class Prober:
@@ -80,7 +83,7 @@ class Prober:
                 return None
             question = self._open[authorization] = Question(authorization)
             (self._known if known else self._strangers).append(question)
-        question.wondering.append(tell)
+        question.wondering[tell] = None
         self._go_on()
         return question
 
@@ -104,9 +107,12 @@ class Prober:
 
     def _answer(self, question: Question, proof: Proof) -> None:
         del self._open[question.authorization]
-        wondering, question.wondering = question.wondering, []
+        wondering, question.wondering = question.wondering, {}
         for tell in wondering:
-            tell(proof)
+            try:
+                tell(proof)
+            except Exception:
+                log.exception("proof.not_told")  # a mistake of ours about one must not keep the others waiting
 
     async def _ask(self, authorization: bytes) -> Proof:
         try:
