@@ -139,6 +139,14 @@ def test_what_nobody_asked_for_breaks_the_connection():
     assert transport.aborted
 
 
+@pytest.mark.parametrize("more", [ANSWER, ANSWER[:20], b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+def test_what_comes_behind_the_answer_breaks_the_connection_for_the_next_request(more):
+    connection, transport, receiver = asking()
+    connection.data_received(ANSWER + more)
+    assert receiver.told[-1] == "complete"
+    assert transport.aborted
+
+
 def test_a_paused_connection_is_read_again_when_it_is_given_back():
     connection, transport, receiver = asking()
     connection.data_received(ANSWER[:-1])

@@ -135,7 +135,9 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.upstream_lost(answered=True)
 
     def on_message_begin(self) -> None:
-        """The parser met a status line."""
+        """The parser met a status line; one behind a whole answer, that nobody asked for, is the end."""
+        if self.receiver is None:
+            self.abort()
         self._headers = []
         self._length = None
         self._unframed = True
