@@ -203,6 +203,33 @@ def test_a_batch_has_an_end(house, monkeypatch):
     assert [house.flush() for _ in range(4)] == [3, 3, 1, 0]
 
 
+def test_a_device_that_says_something_else_each_second_is_written_now_and_then(house):
+    clock = [100.0]
+    house.devices._clock = lambda: clock[0]
+    before = house.revision()
+    for number in range(60):
+        house.seen(agent=f"Agent/{number}", at=T + number)
+        house.seen(device_id="PHONE2", at=T + number)
+        house.flush()
+        clock[0] += 1.0
+    assert house.revision() - before == module._CHANGES_AT_ONCE + 1
+    assert house.devices.get(house.alice, "PHONE1").http_user_agent == "Agent/59", "here it counts at once"
+    assert house.row().http_user_agent == f"Agent/{module._CHANGES_AT_ONCE - 1}"
+    clock[0] += module._CHANGE_SECONDS
+    assert house.flush() == 1
+    assert house.row().http_user_agent == "Agent/59"
+    assert house.flush() == 0
+
+
+def test_a_write_that_fails_costs_a_device_nothing(house):
+    clock = [100.0]
+    house.devices._clock = lambda: clock[0]
+    house.seen()
+    for _ in range(3 * module._CHANGES_AT_ONCE):
+        house.devices.again(house.devices.take())
+    assert house.flush() == 1
+
+
 def test_a_user_is_taken_up_with_the_first_device_only(house):
     house.seen("carol")
     house.flush()

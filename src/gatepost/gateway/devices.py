@@ -5,7 +5,9 @@ A device enters here only after the mail server accepted its credentials, so tha
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 NOTHING_REPORTED = DeviceFacts()
 _LAST_SEEN_SECONDS = 60.0  # how stale last_seen in the store may be; what a device is gets written at the next flush
+_CHANGES_AT_ONCE = 10  # of one device: setting it up makes three or four
+_CHANGE_SECONDS = 900.0  # for each one more: it is a row in the feed, and a program may rename itself each second
 _MOST_IN_A_BATCH = (
     2_000  # rows in one transaction: tens of milliseconds, so that administrators' writes are not held up
 )
@@ -47,6 +51,7 @@ class DeviceState:
         "ip_address",
         "last_seen",
         "organization_id",
+        "owed",
         "protocol_version",
         "provisioned",
         "request",
@@ -72,6 +77,7 @@ class DeviceState:
         self.written = 0.0
         self.changes = 0  # counted, so that one that comes during a write is not taken for written
         self.taken = self.saved = 0
+        self.owed = 0.0  # when its changes that were written will have been made up for, as in `budgets`
         self.request: AccessRequest | None = None
         self.ruleset: RuleSet | None = None
         self.decision: Decision | None = None
@@ -118,8 +124,11 @@ class Devices:
     given by the composition root, because gateways do not change rules themselves.
     """
 
-    def __init__(self, store: Store, enroll: Callable[[str, str], str]) -> None:
+    def __init__(
+        self, store: Store, enroll: Callable[[str, str], str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._enroll = enroll
         self._states: dict[tuple[str, str], DeviceState] = {}
         self._dirty: set[DeviceState] = set()
@@ -207,12 +216,13 @@ class Devices:
             self._dirty.add(state)
 
     def take(self) -> list[DeviceState]:
-        """What is to be written now; `written` or `again` must follow."""
-        batch: list[DeviceState] = []
-        while self._dirty and len(batch) < _MOST_IN_A_BATCH:
-            state = self._dirty.pop()
+        """What is to be written now; `written` or `again` must follow. Who changes all the time waits, with the latest."""
+        latest = self._clock() + (_CHANGES_AT_ONCE - 1) * _CHANGE_SECONDS
+        due = (state for state in self._dirty if state.owed <= latest or not state.changed)
+        batch = list(islice(due, _MOST_IN_A_BATCH))
+        self._dirty.difference_update(batch)
+        for state in batch:
             state.taken = state.changes
-            batch.append(state)
         return batch
 
     def write(self, batch: list[DeviceState], nouns: list[Device], addresses: list[str | None]) -> list[DeviceState]:
@@ -239,7 +249,10 @@ class Devices:
 
     def written(self, batch: list[DeviceState], dropped: list[DeviceState]) -> None:
         """A batch is in the store."""
+        now = self._clock()
         for state in batch:
+            if state.taken != state.saved:
+                state.owed = max(state.owed, now) + _CHANGE_SECONDS
             state.written = state.last_seen
             state.saved = state.taken
             state.address = None
