@@ -7,7 +7,6 @@ from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
 from urllib.parse import quote_from_bytes
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.fuzz.gateway_rig import Rig, basic, request_of
@@ -180,9 +179,6 @@ def test_a_request_goes_on_as_its_parts_in_whatever_pieces_it_comes(command, dev
     assert b"HTTP/1.1 200 OK\r\n" in outcomes[0].answered
 
 
-@pytest.mark.xfail(
-    strict=True, reason="100 Continue is written past an answer that waits for the end of the loop's turn"
-)
 def test_answers_come_in_the_order_of_their_requests():
     """Found by fuzzing: two requests in the same bytes, the first answered at once, the second one with Expect."""
     first = b"OPTIONS /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -207,3 +207,28 @@ def test_a_mistake_of_ours_closes_the_connection_and_is_told(tmp_path, monkeypat
             assert len(r.gateway._workings.downstreams) == 0
 
     run(story())
+
+
+def test_who_is_told_to_go_on_hears_the_answer_before_that_first(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            phone = await r.phone()
+            first = b"OPTIONS /Microsoft-Server-ActiveSync HTTP/1.1\r\nHost: x\r\n\r\n"
+            phone.writer.write(first + request(extra="Expect: 100-continue\r\n"))
+            assert (await phone.answer()).status == 401
+            assert (await phone.answer()).status == 100
+            assert (await phone.answer()).status == 200
+
+    run(story())
+
+
+def test_of_a_user_agent_a_thousand_characters_are_kept(tmp_path):
+    async def story():
+        async with rig(tmp_path) as r:
+            phone = await r.phone()
+            assert (await phone.post("FolderSync", User_Agent="a" * 5_000)).status == 200
+            (state,) = r.gateway.devices.take()
+            assert state.http_user_agent == "a" * 1_024
+            assert r.mail.received[-1].headers["user-agent"] == "a" * 5_000
+
+    run(story())

@@ -105,6 +105,42 @@ def test_a_login_in_an_open_directory(login, expected):
     assert Identifier(replica(one(Directory.OPEN)), None).identify(login) == expected
 
 
+@pytest.mark.parametrize(
+    ("login", "expected"),
+    [
+        # what SOGo, or a database that leaves out accents, takes for alice's pays from alice's budget
+        ("alice%40example.com", "alice-id"),
+        ("%61l%69ce@example.com", "alice-id"),
+        ("EXAMPLE\\%2561lice", "alice-id"),
+        ("A\\B\\alice", "alice-id"),
+        ("EXAMPLE%5Calice", "alice-id"),
+        ("\u00e1lice@example.com", "alice-id"),
+        ("alic\u00e9@example.com", "alice-id"),
+        ("\uff41lice", "alice-id"),
+        # nobody's spellings are one nobody's
+        ("carol", "carol@example.com"),
+        (" Carol ", "carol@example.com"),
+        ("EXAMPLE\\carol", "carol@example.com"),
+        ("ELSEWHERE\\carol", "carol@example.com"),
+        ("carol@example.com", "carol@example.com"),
+        ("carol%40example.com", "carol@example.com"),
+        ("carol@elsewhere.com", "carol@elsewhere.com"),
+        ("%", "%@example.com"),
+        ("%zz", "%zz@example.com"),
+        ("", "@example.com"),
+    ],
+)
+def test_all_spellings_of_a_login_have_one_name(login, expected):
+    assert Identifier(replica(one()), None).stranger(login) == expected
+
+
+def test_a_long_login_costs_little_and_is_not_remembered():
+    identifier = Identifier(replica(one()), None)
+    assert len(identifier.stranger("%25" * 2_000)) <= 320 + len("@example.com")
+    assert identifier.identify("x" * 6_000) is None
+    assert all(len(login) <= 320 for login in identifier._remembered)
+
+
 def test_the_mail_domain_tells_the_organization():
     identifier = Identifier(replica(one(), other()), None)
     assert identifier.identify("alice@example.com") == ALICE

@@ -1,11 +1,14 @@
 import asyncio
 import contextlib
 import dataclasses
+import socket
 
 import pytest
-from tests.support.gateway import MailServer, report, rig, run
+from tests.support import secrets
+from tests.support.gateway import ALICE, MailServer, basic, http, report, rig, run
 
 from gatepost.gateway.limits import Limits
+from gatepost.model import Directory
 from gatepost.wire.wbxml import Element, encode
 
 
@@ -36,6 +39,43 @@ def test_more_devices_than_a_user_may_have_are_refused_and_the_known_ones_stay(t
             await r.settled()
             assert (await phone.post("FolderSync", device_id="THREE")).body == b"upstream"
             assert len(r.gateway.devices) == 4
+
+    run(story())
+
+
+def test_a_device_that_a_person_allowed_may_say_what_it_is_whatever_the_number(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(devices_per_user=1)) as r:
+            phone = await r.phone()
+            assert (await phone.post("FolderSync", device_id="ONE")).status == 200
+            r.override("ALLOW", device_id="TWO")
+            await r.settled()
+            assert (await phone.post("Provision", report("iPhone"), device_id="TWO")).body == b"upstream"
+
+    run(story())
+
+
+def test_nobody_hears_of_a_limit_whose_password_is_not_right_any_more(tmp_path):
+    async def never(mail, request, writer):
+        mail.parked += 1
+        await asyncio.sleep(10)
+        return False
+
+    async def story():
+        async with rig(tmp_path, limits=Limits(devices_per_user=1, requests_per_user=1)) as r:
+            phone, other = await r.phone(), await r.phone()
+            assert (await phone.post("FolderSync", device_id="ONE")).status == 200
+            for known in r.gateway._workings.proofs._accepted.values():
+                known.fresh_until = 0.0  # minutes later
+            r.mail.answering = never
+            phone.send("FolderSync", device_id="ONE")
+            await r.until(lambda: r.mail.parked == 1)
+            r.mail.password = secrets.password("what it was changed to")
+            assert (await other.post("FolderSync", device_id="TWO")).status == 401
+            r.knows()
+            for known in r.gateway._workings.proofs._accepted.values():
+                known.fresh_until = 0.0
+            assert (await other.post("FolderSync", device_id="ONE")).status == 401
 
     run(story())
 
@@ -90,6 +130,48 @@ def test_requests_of_all_devices_of_a_user_are_counted_and_what_cannot_end_is_no
     run(story())
 
 
+@pytest.mark.parametrize("login", [ALICE, "somebody@example.net"])
+def test_options_count_too(tmp_path, login):
+    async def never(mail, request, writer):
+        if not request.question:
+            mail.parked += 1
+            await asyncio.sleep(10)
+        writer.write(http(200))
+        return True
+
+    async def story():
+        mail = MailServer(answering=never, answers_options=True)
+        async with rig(tmp_path, mail=mail, limits=Limits(requests_per_user=2)) as r:
+            phones = [await r.phone() for _ in range(3)]
+            for number, phone in enumerate(phones):
+                phone.raw("OPTIONS", "/Microsoft-Server-ActiveSync", {"Host": "x", "Authorization": basic(login)})
+                await r.until(lambda number=number: r.mail.parked == min(number + 1, 2))
+            answer = await phones[-1].answer()
+            assert (answer.status, answer.headers["x-ms-asthrottle"]) == (503, "TooManyRequests")
+            phones[0].close()
+            await r.until(lambda: len(r.gateway._workings.connections) == 1)
+
+    run(story())
+
+
+@pytest.mark.parametrize("directory", [Directory.OPEN, Directory.CLOSED])
+def test_no_spelling_of_a_login_has_tries_of_its_own(tmp_path, directory):
+    """The mail server takes all of these for the same user, as SOGo does."""
+
+    async def story():
+        async with rig(tmp_path, directory=directory, limits=Limits(failed_logins=3)) as r:
+            phone = await r.phone()
+            for number, login in enumerate(
+                ("alice%40", "%61lice@", "A\\alice@", "B\\alice@", "C\\%61lice%40", "álice@")
+            ):
+                login = f"{login}example.com"
+                answer = await phone.post("FolderSync", login=login, password=secrets.password(f"guess {number}"))
+                assert answer.status == (401 if number < 3 else 503)
+            assert len(r.mail.questions) == 3
+
+    run(story())
+
+
 def test_a_connection_too_many_costs_an_idle_one(tmp_path):
     async def story():
         async with rig(tmp_path, limits=Limits(connections=3)) as r:
@@ -128,6 +210,51 @@ def test_a_phone_that_does_not_read_its_answer_is_left(tmp_path):
             await r.until(lambda: len(r.gateway._workings.downstreams) == 0)
             assert len(r.gateway._workings.connections) == 0
             await r.until(lambda: all(one.receiver is None for one in r.gateway._workings.upstream._open))
+
+    run(story())
+
+
+async def narrow(r):
+    """A phone that does not read for now, on a connection with little room; and the gateway's end of it."""
+    phone = await r.phone()
+    await r.until(lambda: len(r.gateway._workings.downstreams) == 1)
+    (downstream,) = r.gateway._workings.downstreams
+    phone.reader._transport.pause_reading()
+    phone.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    downstream.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return phone, downstream
+
+
+def test_who_asks_and_asks_and_reads_nothing_is_left(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(write_seconds=0.3)) as r:
+            phone, downstream = await narrow(r)
+            most = 0
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                async with asyncio.timeout(5):
+                    while len(r.gateway._workings.downstreams):
+                        phone.writer.write(b"GET / HTTP/1.1\r\n\r\n" * 100)
+                        most = max(most, downstream.transport.get_write_buffer_size())
+                        await asyncio.sleep(0.001)
+            assert 0 < most < 2_000_000
+            assert downstream not in set(r.gateway._workings.downstreams)
+
+    run(story())
+
+
+def test_who_reads_late_is_answered_all_the_same(tmp_path):
+    async def story():
+        async with rig(tmp_path, mail=MailServer(body=b"x" * 200_000)) as r:
+            phone, downstream = await narrow(r)
+            phone.send("FolderSync")
+            await r.until(lambda: downstream._choked and len(r.gateway._workings.connections) == 0)
+            phone.send("FolderSync")
+            await asyncio.sleep(0.1)
+            assert r.mail.commands == ["FolderSync"], "the second is not read before the first answer is"
+            phone.reader._transport.resume_reading()
+            for _ in range(2):
+                assert len((await phone.answer()).body) == 200_000
+            assert r.mail.commands == ["FolderSync", "FolderSync"]
 
     run(story())
 

@@ -71,6 +71,45 @@ def test_all_of_it_at_once_is_whole_too_and_asked_about_once(tmp_path):
     run(story())
 
 
+def test_one_that_comes_in_one_piece_takes_one_try_and_gives_it_back(tmp_path):
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=lengths)) as r:
+            for password, status, left in ((None, 200, 0), (WRONG_PASSWORD, 401, 1)):
+                phone = await r.phone()
+                phone.writer.write(head(password) + b"".join(chunks(MAIL[:30_000])))
+                assert (await phone.answer()).status == status
+                assert len(r.gateway._workings.failed_logins) == left
+
+    run(story())
+
+
+def test_bodies_that_come_are_counted_as_their_user_s_requests(tmp_path):
+    async def story():
+        async with rig(tmp_path, limits=Limits(requests_per_user=2)) as r:
+            r.deny_by_default()
+            r.knows()
+            r.knows("bob@example.com")
+            await r.settled()
+            count = r.gateway._workings.connections
+            for framing in ("Transfer-Encoding: chunked", f"Content-Length: {len(MAIL)}"):
+                pieces = chunks(MAIL) if "chunked" in framing else [MAIL[:40_000], MAIL[40_000:]]
+                phones = [await r.phone() for _ in range(3)]
+                for number, phone in enumerate(phones):
+                    phone.writer.write(head(framing=framing) + b"".join(pieces[: len(pieces) // 2]))
+                    await r.until(lambda number=number: len(count) == min(number + 1, 2))
+                answer = await phones[2].answer()
+                assert (answer.status, answer.headers["x-ms-asthrottle"]) == (503, "TooManyRequests")
+                phones[0].close()
+                await r.until(lambda: len(count) == 1)
+                phones[1].writer.write(b"".join(pieces[len(pieces) // 2 :]))
+                assert b"129" in (await phones[1].answer()).body
+                assert len(count) == 0
+                assert sum(one.idle for one in r.gateway._workings.downstreams) == len(r.gateway._workings.downstreams)
+            assert r.gateway.metrics.limits == {"requests_per_user": 2}
+
+    run(story())
+
+
 def test_a_stranger_s_is_answered_before_it_is_here(tmp_path):
     async def story():
         async with rig(tmp_path) as r:

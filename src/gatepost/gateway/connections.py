@@ -1,4 +1,7 @@
-"""The requests in flight, by user: so that those of a denied device can be ended at once, and nobody has too many."""
+"""The requests in flight, by user: so that those of a denied device can be ended at once, and nobody has too many.
+
+Users are ids; whoever is not in the directory, and may ask for OPTIONS only, is a login.
+"""
 
 from __future__ import annotations
 

@@ -53,13 +53,12 @@ def own_url(public_url: str | None, host: bytes | None) -> str | None:
 class Discovery(Proving):
     """One such request, in place of an `Exchange`; made, started and told by its `Downstream`."""
 
-    __slots__ = ("_identity", "_own_url")
+    __slots__ = ("_own_url",)
 
     def __init__(
         self, workings: Workings, downstream: Downstream, head: Head, body: bytes, spool: IO[bytes] | None
     ) -> None:
         super().__init__(workings, downstream, head, body, spool)
-        self._identity: Identity | None = None
         self._own_url = ""
 
     @property
@@ -104,18 +103,14 @@ class Discovery(Proving):
             self._ip_address, _ = self._workings.clients.client(
                 self._downstream.peer, head.headers.get(b"x-forwarded-for"), head.headers.get(b"forwarded")
             )
-            self._identity = self._workings.identifier.identify(login)
             self._consider()
-
-    def _payer(self) -> tuple[str, str]:
-        return self._login.lower() if self._identity is None else self._identity.user_id, ""
 
     def _consider(self) -> None:
         """Decide and answer; comes back here once the credentials are proven, if that is needed first."""
         if not self._fresh():
             self._prove()
             return
-        workings, identity = self._workings, self._identity
+        workings, identity = self._workings, self.identity
         ruleset = None if identity is None else workings.replica.rulesets.get(identity.organization_id)
         if workings.decider.too_old:
             self._unavailable((b"X-MS-ASThrottle", Reason.RULES_TOO_OLD.value.encode()))

@@ -165,6 +165,8 @@ class Downstream(asyncio.Protocol):
         self.deadline = self._workings.clock.now + self.limits.write_seconds
         if self._exchange is not None:
             self._exchange.downstream_writable(writable=False)
+        else:
+            self.pause_reading(paused=True)  # what it asks next would be answered into memory
 
     def resume_writing(self) -> None:
         """The phone has caught up."""
@@ -172,6 +174,8 @@ class Downstream(asyncio.Protocol):
         self.hold(self.limits.answer_seconds if self._exchange is not None else self.limits.idle_seconds)
         if self._exchange is not None:
             self._exchange.downstream_writable(writable=True)
+        elif self._vouching is None or self._vouching.over:
+            self.pause_reading(paused=False)
 
     # -- the reading's side
 
@@ -203,10 +207,10 @@ class Downstream(asyncio.Protocol):
     def go_on(self) -> None:
         """The phone waits to be told that it may send the body."""
         if self._version_1_1:
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")  # behind the answer before, if that was just said
 
     def takes_body(self, data: bytes) -> bool:
-        """False when the exchange has it, or nobody wants it any more."""
+        """False when the exchange has it, or nobody wants it."""
         if self._discard:
             return False
         self._body_size += len(data)
@@ -214,13 +218,13 @@ class Downstream(asyncio.Protocol):
             self._exchange.request_body(data)
         limits, now = self.limits, self._workings.clock.now
         slowest = self._body_since + limits.body_seconds + self._body_size / limits.body_bytes_per_second
-        self.deadline = min(now + limits.body_seconds, slowest)
+        self.hold(min(limits.body_seconds, slowest - now))
         return self._exchange is None
 
     @property
     def idle(self) -> bool:
         """True while nothing is done for the phone: it says nothing, or is somebody unknown who has not said all yet."""
-        return self._exchange is None and self._vouching is None and not (self._reading and self._reading.vouched)
+        return self._exchange is None and self._vouching is None
 
     def vouch(self, reading: Reading) -> bool:
         """A long body comes: does the mail server know the credentials? False when that has been answered with a refusal.
@@ -235,8 +239,7 @@ class Downstream(asyncio.Protocol):
         return not (self._discard or self.closing)
 
     def vouched(self) -> None:
-        """It does."""
-        self._vouching = None
+        """It does; what comes is counted as its user's until all of it is here."""
         self._body_since = self._workings.clock.now
         self.hold(self.limits.body_seconds)
         self.pause_reading(paused=False)
@@ -257,15 +260,15 @@ class Downstream(asyncio.Protocol):
 
     def begin(self, reading: Reading) -> None:
         """Enough of the request is here to be looked at."""
-        if self._vouching is not None:  # it came in the same bytes
-            self._vouching.abandon()
-            self._vouching = None
+        vouching, self._vouching = self._vouching, None
         body = reading.body
         first = body[0] if len(body) == 1 else b"".join(body)
         head = reading.head()
         kind = Discovery if self._workings.configuration.autodiscover and asks(head.target) else Exchange
         self._exchange = exchange = kind(self._workings, self, head, first, reading.spool)
         reading.body, reading.spool = [], None
+        if vouching is not None:
+            exchange.succeed(vouching)
         exchange.start()
         if head.asked is not None and reading.plain and self.keeps_alive and self._version_1_1 and self.complete:
             self._plain = head
@@ -387,8 +390,7 @@ class Downstream(asyncio.Protocol):
             return
         self._discard = False
         self.hold(self.limits.idle_seconds)
-        if self._paused:
-            self.pause_reading(paused=False)
+        self.pause_reading(paused=self._choked)
 
     def _close(self) -> None:
         """Close, after what has been said."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_AGENT_LIMIT = device_information.VALUE_LIMIT  # of what is kept; rules look at less
 _IDENTIFYING = frozenset({"Provision", "Settings"})
 _OUR_FAULT = frozenset({Reason.RULES_TOO_OLD, Reason.ERROR})
 _PATHS = frozenset(
@@ -56,14 +57,12 @@ class Exchange(Proving):
         "_http_user_agent",
         "_ruleset",
         "_state",
-        "identity",
     )
 
     def __init__(
         self, workings: Workings, downstream: Downstream, head: Head, body: bytes, spool: IO[bytes] | None
     ) -> None:
         super().__init__(workings, downstream, head, body, spool)
-        self.identity: Identity | None = None
         self._state: DeviceState | None = None
         self._http_user_agent: str | None = None
         self._facts: DeviceFacts | None = None
@@ -102,8 +101,7 @@ class Exchange(Proving):
         self._ip_address, self._forwarded_for = workings.clients.client(
             self._downstream.peer, head.headers.get(b"x-forwarded-for"), head.headers.get(b"forwarded")
         )
-        self.identity = identity = workings.identifier.identify(asked.login)
-        prepared = asked.prepared
+        prepared, identity = asked.prepared, self.identity
         if prepared is not None:
             self._eas = eas = prepared.eas
             self._start, self._long, self._repeatable = prepared.start, prepared.long, prepared.repeatable
@@ -136,7 +134,7 @@ class Exchange(Proving):
             query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey"), login
         )
         agent = headers.get(b"user-agent")
-        user_agent = None if agent is None else agent.decode("latin-1").strip() or None
+        user_agent = None if agent is None else agent[:_AGENT_LIMIT].decode("latin-1").strip() or None
         head.asked = Asked(prepared, authorization, login, user_agent)
         return head.asked
 
@@ -187,22 +185,29 @@ class Exchange(Proving):
         """Decide and act; comes back here once the credentials are proven, if that is needed first."""
         if not self._known():
             self._prove()
-            return
-        if self._eas is None:
-            self._forward()
-            return
-        if self._facts is not None and self.identity is not None:
-            known = NOTHING_REPORTED if self._state is None else self._state.facts
-            facts = device_information.merge(known, self._facts)
-            if facts != known:
-                if not self._fresh():
-                    self._prove()
-                    return
-                if self._is_one_too_many():
-                    self._refuse_more_devices()
-                    return
-                self._workings.devices.report(self._seen(self.identity), facts)
+        elif self._eas is None:
+            if self._admitted():
+                self._forward()
+        elif self._facts is None or self.identity is None or self._is_heard(self._facts, self.identity):
             self._facts = None
+            self._act()
+
+    def _is_heard(self, said: DeviceFacts, identity: Identity) -> bool:
+        """What the device says of itself is known now; False when that is answered, or will be."""
+        known = NOTHING_REPORTED if self._state is None else self._state.facts
+        facts = device_information.merge(known, said)
+        if facts == known:
+            return True
+        if not self._fresh():
+            self._prove()
+        elif self._is_one_too_many() and self._decide().reason is not Reason.MOBILE_DEVICE_ACCESS_OVERRIDE:
+            self._refuse_more_devices()
+        else:
+            self._workings.devices.report(self._seen(identity), facts)
+            return True
+        return False
+
+    def _act(self) -> None:
         decision = self._decide()
         if self._through(decision):
             self._let_through(decision)
@@ -218,20 +223,24 @@ class Exchange(Proving):
         if self._head is None:  # taken back from the mail server by a denial that has passed: the phone asks again
             self._unavailable()
             return
-        identity = self.identity
-        if identity is not None:
-            if (
-                self._state is None
-                and decision.reason is not Reason.MOBILE_DEVICE_ACCESS_OVERRIDE
-                and self._is_one_too_many()
-            ):
+        if decision.reason is not Reason.MOBILE_DEVICE_ACCESS_OVERRIDE and self._is_one_too_many():
+            if self._fresh():
                 self._refuse_more_devices()
-                return
-            if not self._workings.connections.admit(identity.user_id, self):
-                self._workings.metrics.limit("requests_per_user")
-                self._unavailable((b"X-MS-ASThrottle", b"TooManyRequests"))
-                return
-        self._forward()
+            else:
+                self._prove()
+        elif self._admitted():
+            self._forward()
+
+    def _admitted(self) -> bool:
+        """Its user and its device may have one more request; else that is answered, once the credentials are proven."""
+        if self._workings.connections.admit(self._whose, self):
+            return True
+        if self._fresh():
+            self._workings.metrics.limit("requests_per_user")
+            self._unavailable((b"X-MS-ASThrottle", b"TooManyRequests"))
+        else:
+            self._prove()
+        return False
 
     def _is_one_too_many(self) -> bool:
         """A device that was not seen before, of a user who has enough."""
@@ -243,13 +252,9 @@ class Exchange(Proving):
         )
 
     def _refuse_more_devices(self) -> None:
-        eas = self._asked()
+        eas, user_id = self._asked(), None if self.identity is None else self.identity.user_id
         self._workings.metrics.limit("devices_per_user")
-        self._workings.notices.say(
-            "device.one_too_many",
-            user_id=None if self.identity is None else self.identity.user_id,
-            device_id=eas.device_id,
-        )
+        self._workings.notices.say("device.one_too_many", user_id=user_id, device_id=eas.device_id)
         self._say(refusing.one_device_too_many(eas))
 
     @property
@@ -258,8 +263,7 @@ class Exchange(Proving):
         return "" if self._eas is None else self._eas.device_id
 
     def _payer(self) -> tuple[str, str]:
-        user = self._login.lower() if self.identity is None else self.identity.user_id
-        return user, "" if self._state is None else self.device_id
+        return self._whose, "" if self._state is None else self.device_id
 
     def _may_identify(self) -> bool:
         """An undecided phone may provision; from 14.1 on its first Provision has to say what it is (MS-ASPROV 3.2.5.1)."""
@@ -337,6 +341,7 @@ class Exchange(Proving):
             self._state = None
             if identity is not None:
                 self._state = self._workings.devices.get(identity.user_id, self._asked().device_id)
+                self._whose = identity.user_id
                 self._workings.connections.add(identity.user_id, self)
 
     def leave(self) -> None:
@@ -382,8 +387,7 @@ class Exchange(Proving):
         return headers
 
     def _untrack(self) -> None:
-        if self.identity is not None:
-            self._workings.connections.remove(self.identity.user_id, self)
+        self._workings.connections.remove(self._whose, self)
 
     def _ruleset_moved(self) -> bool:
         identity = self.identity

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from gatepost.model import address_key
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from gatepost.gateway.replica import Replica
 
 _ADDRESS = re.compile(r"[a-z0-9._%+-]{1,64}@[a-z0-9.-]+\.[a-z-]{2,}")  # WorkMail EmailAddress, in lower case
+_LONGEST = 320  # characters: no address has more
+_MOST_ESCAPED = 3  # times in each other
 _MOST_REMEMBERED = 10_000  # logins; a flood of made-up ones only empties the memory, it does not grow it
 
 
@@ -48,10 +52,29 @@ class Identifier:
         try:
             return self._remembered[login]
         except KeyError:
-            if len(self._remembered) >= _MOST_REMEMBERED:
-                self._remembered.clear()
-            identity = self._remembered[login] = self._look_up(login)
+            identity = self._look_up(login)
+            if len(login) <= _LONGEST:
+                if len(self._remembered) >= _MOST_REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[login] = identity
             return identity
+
+    def stranger(self, login: str) -> str:
+        r"""One name for all spellings of a login that identifies nobody, so that each of them is not a budget of its own.
+
+        Mail servers may read `D1\alice`, `alice%40example.com` or `álice` as alice's (SOGo undoes escapes, databases leave
+        out accents), so what reads as a user's has that user's name.
+        """
+        name = login.rpartition("\\")[2][:_LONGEST]
+        for _ in range(_MOST_ESCAPED):
+            name = unquote(name).rpartition("\\")[2]
+        name = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
+        identity = self.identify(name)
+        if identity is not None:
+            return identity.user_id
+        ruleset = None if "@" in name else self._replica.rulesets.get(self._default_organization() or "")
+        key = address_key(name)
+        return key if ruleset is None else f"{key}@{ruleset.organization.default_domain}"
 
     def _look_up(self, login: str) -> Identity | None:
         name = address_key(login.rpartition("\\")[2])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatepost.gateway.credentials import Credentials
     from gatepost.gateway.downstream import Downstream
     from gatepost.gateway.forwarding import Asked, Head
+    from gatepost.gateway.identify import Identity
     from gatepost.gateway.proofs import Proof, Question
     from gatepost.gateway.workings import Workings
 
@@ -28,14 +29,15 @@ _SOON = b"TooManyFailedLogins"  # the reason given in X-MS-ASThrottle
 class Proving(Relay):
     """Comes back to `_consider` when the credentials are proven."""
 
-    __slots__ = ("_authorization", "_credentials", "_login", "_proven", "_question", "_try")
+    __slots__ = ("_authorization", "_credentials", "_proven", "_question", "_try", "_whose", "identity")
 
     def __init__(
         self, workings: Workings, downstream: Downstream, head: Head, body: bytes, spool: IO[bytes] | None
     ) -> None:
         super().__init__(workings, downstream, head, body, spool)
+        self.identity: Identity | None = None
+        self._whose = ""  # the user, or who else logs in, in one spelling: pays for wrong passwords, is counted
         self._authorization = b""
-        self._login = ""
         self._credentials: Credentials | None = None
         self._proven = False
         self._question: Question | None = None
@@ -45,14 +47,17 @@ class Proving(Relay):
         raise NotImplementedError
 
     def _payer(self) -> tuple[str, str]:
-        """Whose budget a wrong password is charged to: a user or login, and a device that has logged in before, or ""."""
-        return self._login.lower(), ""
+        """Whose budget a wrong password is charged to: somebody, and a device that has logged in before, or ""."""
+        return self._whose, ""
 
     # -- what is known
 
     def _sent(self, asked: Asked) -> None:
-        """Take the credentials from what the head says."""
-        self._authorization, self._login = asked.authorization, asked.login
+        """Take the credentials, and who asks, from what the head says."""
+        self._authorization = asked.authorization
+        identifier = self._workings.identifier
+        self.identity = identity = identifier.identify(asked.login)
+        self._whose = identifier.stranger(asked.login) if identity is None else identity.user_id
         credentials = asked.credentials
         if credentials is None or credentials.known_until < self._workings.clock.now:
             credentials = asked.credentials = self._workings.proofs.find(asked.authorization)
@@ -69,6 +74,11 @@ class Proving(Relay):
         return self._proven or (credentials is not None and credentials.fresh_until > self._workings.clock.now)
 
     # -- asking
+
+    def succeed(self, other: Proving) -> None:
+        """Go on in the place of `other`, which has asked the same: the try that it took is this one's to give back."""
+        self._try, other._try = other._try, None
+        other.abandon()
 
     def _prove(self) -> None:
         workings, authorization = self._workings, self._authorization

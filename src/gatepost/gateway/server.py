@@ -247,7 +247,10 @@ class Gateway:
                 "Ping and Sync requests waiting at the mail server.",
                 lambda: sum(exchange.parked for exchange in workings.connections.all()),
             ),
-            "gatepost_requests_in_flight": ("Requests at the mail server.", lambda: len(workings.connections)),
+            "gatepost_requests_in_flight": (
+                "Requests at the mail server, or with a long body that is still coming.",
+                lambda: len(workings.connections),
+            ),
             "gatepost_connections": ("Open connections from phones.", lambda: len(workings.downstreams)),
             "gatepost_upstream_connections": (
                 "Open connections to mail servers.",

@@ -7,7 +7,11 @@ from gatepost.wire.eas.request import MalformedRequest, UnknownCommand
 
 
 class Vouching(Exchange):
-    """Stands in while a long body comes: nobody's is kept before the mail server knows the credentials."""
+    """Stands in while a long body comes.
+
+    Nobody's is kept before the mail server knows the credentials, and then as one of the user's requests: what is kept of
+    it is memory or disk, whether or not the device may do anything.
+    """
 
     __slots__ = ()
 
@@ -22,8 +26,8 @@ class Vouching(Exchange):
             self._reply(400)
 
     def _consider(self) -> None:
-        if self._known():
+        if not self._known():
+            self._prove()
+        elif self._admitted():
             self._over = True
             self._downstream.vouched()
-        else:
-            self._prove()
