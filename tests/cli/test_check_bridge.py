@@ -1,10 +1,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 
+from gatepost.cli import check_bridge
 from gatepost.cli.check_bridge import able_to_write, heard_from
 from gatepost.mdm.configuration import BridgeConfiguration, WorkMailConfiguration
+from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused
 from gatepost.model import Notification
 from gatepost.settings import bridge_configuration, load
 from gatepost.store import mdm_inbox, mdm_sources, mdm_work
@@ -107,8 +110,32 @@ def test_a_bridge_that_does_not_get_on(store, bridge):
     assert len(found.to_do) == 2
 
 
-def test_what_does_not_reach_workmail(store, bridge):
+class WorkMail:
+    """Amazon WorkMail, which answers what the test wants it to."""
+
+    refuses: Exception | None = None
+    asked: ClassVar[list[tuple[str, str]]] = []
+
+    def __init__(self, configuration, instance):
+        self.organization_id = configuration.organization_id
+
+    async def list(self):
+        for one in ("an override",):
+            yield one
+
+    async def delete(self, user_id, device_id):
+        self.asked.append((user_id, device_id))
+        raise self.refuses or NoSuchUser("EntityNotFoundException")
+
+
+def test_what_does_not_reach_workmail(store, bridge, monkeypatch):
+    fake = type("Fake", (WorkMail,), {"asked": []})
+    monkeypatch.setattr(check_bridge, "WorkMailTarget", fake)
     told(store)
+    both = replace(bridge, workmail=WorkMailConfiguration("m-" + "0" * 32, "eu-west-1"))
+    assert writes(store, both).says == "a bridge is alive, keeps up, and writes to store, workmail"
+    assert fake.asked == [("GATEPOSTCHECK", "GATEPOSTCHECK")]
+    fake.refuses = TargetRefused("it answered AccessDeniedException")
     with store.bookkeeping() as writer:
         mdm_work.dirty(writer, "target:workmail", "ws1/1")
     with store.bookkeeping() as writer:
@@ -116,6 +143,7 @@ def test_what_does_not_reach_workmail(store, bridge):
     with store.bookkeeping() as writer:
         mdm_work.park(writer, claim, "AccessDenied")
     assert writes(store, bridge).met
-    found = writes(store, replace(bridge, workmail=WorkMailConfiguration("m-" + "0" * 32, "eu-west-1")))
+    found = writes(store, both)
     assert "1 devices could not be brought to Amazon WorkMail: AccessDenied" in found.says
-    assert found.to_do == ("gatepost mdm parked retry --source target:workmail",)
+    assert "does not let the bridge write: it answered AccessDeniedException" in found.says
+    assert found.to_do[0] == "gatepost mdm parked retry --source target:workmail"

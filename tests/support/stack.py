@@ -40,10 +40,11 @@ class Gatepost:
         self.folder = scratch_folder("stack")
         self._daemons: list[Daemon] = []
         self.health_urls: dict[str, str] = {}
-        gateway_port, control_port = free_ports(2)
+        gateway_port, control_port, mdm_port = free_ports(3)
         self.environment = clean_environment() | {
             "GATEPOST_GATEWAY__LISTEN": f"127.0.0.1:{gateway_port}",
             "GATEPOST_CONTROL__LISTEN": f"127.0.0.1:{control_port}",
+            "GATEPOST_MDM__LISTEN": f"127.0.0.1:{mdm_port}",
             **({"GATEPOST_STORE__URL": store_url} if store_url else {}),
             **(settings or {}),
         }
@@ -54,6 +55,7 @@ class Gatepost:
         self.organization_id = self.initial["organization_id"]
         self.gateway_url = f"http://127.0.0.1:{gateway_port}/Microsoft-Server-ActiveSync"
         self.control_url = f"http://127.0.0.1:{control_port}"
+        self.mdm_url = f"http://127.0.0.1:{mdm_port}/mdm"
         self.store_url = store_url or f"sqlite:///{self.folder / 'gatepost.db'}"
         self.client = self.new_client()
 
@@ -76,7 +78,7 @@ class Gatepost:
         environment = self.environment | (settings or {})
         if role == "gateway":
             environment["GATEPOST_CONTROL__LISTEN"] = f"127.0.0.1:{free_ports(1)[0]}"
-        self.health_urls[role] = "http://" + environment["GATEPOST_CONTROL__LISTEN"]
+        self.health_urls[role] = "http://" + environment[f"GATEPOST_{'MDM' if role == 'mdm' else 'CONTROL'}__LISTEN"]
         daemon = start(
             f"gatepost-{role}-{len(self._daemons)}",
             [GATEPOST, "serve", "--config", self.configuration, "--role", role],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatepost.cli.check_findings import Finding
-from gatepost.cli.mdm_reading import target_names
+from gatepost.cli.mdm_reading import WORKMAIL, target_names
 from gatepost.cli.mdm_work import all_parked
 from gatepost.cli.screen import moment
 from gatepost.mdm.guard import stands
 from gatepost.mdm.settling import target_key
+from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused, TargetUnavailable, WorkMailTarget
 from gatepost.model import Role
 from gatepost.store import access_keys, mdm_inbox, mdm_sources, mdm_work
 
@@ -24,7 +27,9 @@ LATE = timedelta(minutes=5)
 """A device that is due for so long is not being looked at."""
 _SWEEPS = 2  # of a source's hours between sweeps, without one that ended: one may have failed
 
-_DESCRIBE = "describe the MDM in [[mdm.sources]]: docs/how-to/mdm-direct-mode.md"
+_HOW_TO = "docs/how-to/mdm-direct-mode.md"
+_DESCRIBE = f"describe the MDM in [[mdm.sources]]: {_HOW_TO}"
+_NOBODY = "GATEPOSTCHECK"
 _STATUS = "gatepost mdm status"
 _SERVE = "gatepost serve, or gatepost serve --role mdm"
 
@@ -103,8 +108,24 @@ def _stuck(reader: Reader, bridge: BridgeConfiguration) -> tuple[list[str], list
             stuck.append(f"mass changes of {source.name} are held back: {state.guard}")
             advice.append(f"gatepost mdm reconcile --dry-run --source {source.name}, then with --confirm")
     if bridge.workmail is not None:
-        failed = all_parked(reader, target_key("workmail"))
+        failed = all_parked(reader, target_key(WORKMAIL))
         if failed:
             stuck.append(f"{len(failed)} devices could not be brought to Amazon WorkMail: {failed[0].last_error}")
-            advice.append(f"gatepost mdm parked retry --source {target_key('workmail')}")
+            advice.append(f"gatepost mdm parked retry --source {target_key(WORKMAIL)}")
+        trouble = asyncio.run(_refused(WorkMailTarget(bridge.workmail, bridge.instance)))
+        if trouble is not None:
+            stuck.append(f"Amazon WorkMail does not let the bridge write: {trouble}")
+            advice.append(f"look at the key and its policy: {_HOW_TO}")
     return stuck, advice
+
+
+async def _refused(target: WorkMailTarget) -> str | None:
+    """Why nothing can be read or written there; None: it can. To take away what is not there changes nothing."""
+    try:
+        async for _ in target.list():
+            break
+        with suppress(NoSuchUser):
+            await target.delete(_NOBODY, _NOBODY)
+    except (TargetUnavailable, TargetRefused) as error:
+        return str(error)
+    return None

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from gatepost.cli.mdm_reading import STORE
 from gatepost.cli.screen import moment
-from gatepost.mdm.deciding import Addresses, decide
+from gatepost.mdm.deciding import Addresses, claimed_ids, decide
 from gatepost.mdm.sources.base import Gone, SourceError
 from gatepost.mdm.sources.build import build_source
-from gatepost.mdm.targets.base import Action, Present, slack_of, step
+from gatepost.mdm.targets.base import Action, slack_of
 from gatepost.mdm.targets.local import LocalTarget
 from gatepost.model import Effect, Posture
 from gatepost.store import mdm_applied, mdm_devices, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from gatepost.mdm.configuration import BridgeConfiguration, SourceConfiguration
     from gatepost.mdm.targets.base import Step, Wish
@@ -32,9 +33,8 @@ _TURNS = {Action.PUT, Action.DELETE, Action.YIELD}
 
 @dataclass(frozen=True, slots=True)
 class WouldChange:
-    """One override at one target; `conflict` says that a person's decision is there."""
+    """One override in this store; `conflict` says that a person's decision is there."""
 
-    target: str
     user: str
     device_id: str
     before: str | None
@@ -123,9 +123,13 @@ def _judge(
     """As the worker does it, in a transaction that is not committed."""
     found: list[WouldChange] = []
     with _rolled_back(store) as writer:
-        known = [mdm_devices.put(writer, posture) for posture in postures]
+        addresses = Addresses(writer, configuration.organization_id)
+        known = []
+        for posture in postures:
+            claimed = claimed_ids(writer, posture, addresses, configuration.match)
+            known.append(mdm_devices.put(writer, replace(posture, device_ids=(*posture.device_ids, *claimed))))
         for one in known:
-            found += _of_device(store, writer, bridge, configuration, one)
+            found += _of_device(store, writer, bridge, addresses, one)
     return found
 
 
@@ -137,39 +141,23 @@ def _rolled_back(store: Store) -> Iterator[Writer]:
 
 
 def _of_device(
-    store: Store, writer: Writer, bridge: BridgeConfiguration, configuration: SourceConfiguration, known: KnownDevice
+    store: Store, writer: Writer, bridge: BridgeConfiguration, addresses: Addresses, known: KnownDevice
 ) -> Iterator[WouldChange]:
-    addresses = Addresses(writer, configuration.organization_id)
     names = [one.name for one in bridge.sources]
-    written = mdm_applied.of_device(writer, known.posture.source, known.posture.device_key)
+    written = mdm_applied.of_device(writer, known.posture.source, known.posture.device_key, STORE)
     wishes = decide(writer, known, addresses, bridge.policy, sources=names, written=written).wishes
-    slack = slack_of(bridge.policy)
-    if bridge.local:
-        local = LocalTarget(store)
-        for planned in local.plan(writer, wishes, slack):
-            present = None if planned.present is None else planned.present.effect
-            yield from _changed(writer, local.name, planned.wish, planned.step, present)
-    if bridge.workmail is not None:
-        for wish in wishes:
-            yield from _elsewhere(writer, wish, slack)
+    for planned in LocalTarget(store).plan(writer, wishes, slack_of(bridge.policy)):
+        present = None if planned.present is None else planned.present.effect
+        yield from _changed(writer, planned.wish, planned.step, present)
 
 
-def _elsewhere(reader: Reader, wish: Wish, slack: timedelta) -> Iterator[WouldChange]:
-    """By what was written there last: nobody asks the target for the sake of a preview."""
-    applied = mdm_applied.get(reader, "workmail", wish.organization_id, wish.user_id, wish.device_id)
-    present = None if applied is None else Present(applied.effect, applied.description, applied.expires)
-    effect = None if applied is None else applied.effect
-    yield from _changed(reader, "workmail", wish, step(wish, applied, present, reader.now, slack), effect)
-
-
-def _changed(reader: Reader, target: str, wish: Wish, todo: Step, before: Effect | None) -> Iterator[WouldChange]:
+def _changed(reader: Reader, wish: Wish, todo: Step, before: Effect | None) -> Iterator[WouldChange]:
     after = {Action.PUT: wish.effect, Action.DELETE: None}.get(todo.action, before)
     renewed = todo.action is Action.PUT and after is before
     if (todo.action not in _TURNS or renewed) and todo.conflict is None:
         return
     user = users.get(reader, wish.organization_id, wish.user_id)
     yield WouldChange(
-        target=target,
         user=wish.address or (wish.user_id if user is None else user.email or user.name),
         device_id=wish.device_id,
         before=None if before is None else before.value,

@@ -10,7 +10,7 @@ from rich.text import Text
 from gatepost.cli.asking import find_device, question, require_user_id
 from gatepost.cli.failure import ExitCode
 from gatepost.cli.mdm_devices import as_object, state
-from gatepost.cli.mdm_reading import read_bridge, target_names
+from gatepost.cli.mdm_reading import read_bridge, written_for
 from gatepost.cli.mdm_work import all_parked
 from gatepost.cli.opening import Rules, opened, read_rules
 from gatepost.cli.options import AsJson, Config, Organization
@@ -28,7 +28,7 @@ from gatepost.model import (
     Parked,
     canonical_device_id,
 )
-from gatepost.store import mdm_applied, mdm_devices
+from gatepost.store import mdm_devices
 from gatepost.store.database import Reader
 
 _CODES = {Effect.ALLOW: ExitCode.OK, Effect.DENY: ExitCode.DENIED, None: ExitCode.UNDECIDED}
@@ -76,7 +76,7 @@ def _find(reader: Reader, bridge: BridgeConfiguration, rules: Rules, user_id: st
     organization_id = rules.ruleset.organization.organization_id
     addresses = Addresses(reader, organization_id)
     verdicts = wanted(known, bridge.policy, reader.now, user_of=addresses.user_of)
-    applied = (mdm_applied.get(reader, name, organization_id, user_id, device_id) for name in target_names(bridge))
+    pair = (organization_id, user_id, device_id)
     theirs = (rules.ruleset.overrides, rules.ruleset.bridge_overrides)
     keys = {(one.posture.source, one.posture.device_key) for one in known}
     return _Found(
@@ -84,7 +84,7 @@ def _find(reader: Reader, bridge: BridgeConfiguration, rules: Rules, user_id: st
         device_id,
         [(one, assess(one.posture, bridge.policy, reader.now, one.moments)) for one in known],
         verdicts.get((f"{organization_id}/{user_id}", device_id)),
-        [one for one in applied if one is not None],
+        written_for(reader, bridge, rules.ruleset.users.get(user_id), pair),
         [one for those in theirs if (one := those.get((user_id, device_id))) is not None],
         [one for name in names for one in all_parked(reader, name) if (one.source, one.device_key) in keys],
         decide(rules.ruleset, question(user_id, [device_id], find_device(rules.devices, user_id, device_id))),

@@ -10,17 +10,21 @@ import typer
 
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.opening import read_settings
+from gatepost.model import address_key
 from gatepost.settings import bridge_configuration
+from gatepost.store import mdm_applied, mdm_devices
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gatepost.mdm.configuration import BridgeConfiguration
+    from gatepost.model import AppliedOverride, User
     from gatepost.settings import Settings
+    from gatepost.store.database import Reader
 
-SWEEP = "sweep:"
-"""Before a source's name: the row in the work table that stands for a sweep of it, under the device key ALL."""
-ALL = "all"
+STORE = "store"
+WORKMAIL = "workmail"
+"""The targets, by the names under which the store remembers what was written there."""
 
 SourceName: TypeAlias = Annotated[
     str | None, typer.Option("--source", metavar="S", help="Only this source.", show_default=False)
@@ -42,8 +46,22 @@ def read_bridge(config: Path | None) -> tuple[Settings, BridgeConfiguration]:
 
 def target_names(bridge: BridgeConfiguration) -> tuple[str, ...]:
     """Where the bridge writes, as it is remembered in the store."""
-    names = {"store": bridge.local, "workmail": bridge.workmail is not None}
+    names = {STORE: bridge.local, WORKMAIL: bridge.workmail is not None}
     return tuple(name for name, there in names.items() if there)
+
+
+def written_for(
+    reader: Reader, bridge: BridgeConfiguration, user: User | None, pair: tuple[str, str, str]
+) -> list[AppliedOverride]:
+    """What was written for (organization, user id, DeviceId); in Amazon WorkMail, which has other ids, for the devices of his."""
+    here = mdm_applied.get(reader, STORE, *pair) if bridge.local else None
+    found = [] if here is None else [here]
+    if bridge.workmail is not None and user is not None:
+        logins = {address_key(one) for one in (user.email, *user.aliases) if one}
+        known = [one for one in mdm_devices.find(reader, device_id=pair[2]) if logins & set(one.addresses)]
+        rows = (mdm_applied.of_device(reader, one.posture.source, one.posture.device_key, WORKMAIL) for one in known)
+        found += [one for those in rows for one in those if one.device_id == pair[2]]
+    return found
 
 
 def require_source(bridge: BridgeConfiguration, source: str | None) -> tuple[str, ...]:

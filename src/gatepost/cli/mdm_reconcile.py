@@ -6,11 +6,12 @@ import typer
 
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.mdm_dry_run import Changes, preview
-from gatepost.cli.mdm_reading import ALL, SWEEP, SourceName, read_bridge, require_source
+from gatepost.cli.mdm_reading import SourceName, read_bridge, require_source
 from gatepost.cli.opening import opened
 from gatepost.cli.options import AsJson, Config
 from gatepost.cli.screen import answers, moment, print_json, remarks, table
 from gatepost.mdm.guard import stands
+from gatepost.mdm.sweep import WHOLE, sweep_key
 from gatepost.store import mdm_devices, mdm_sources, mdm_work
 from gatepost.store.database import Reader, Store
 
@@ -44,7 +45,7 @@ def reconcile(
         if confirm:
             _confirm(store, names)
         with store.bookkeeping() as writer:
-            mdm_work.dirty_many(writer, keys or [(f"{SWEEP}{name}", ALL) for name in names], urgent=True)
+            mdm_work.dirty_many(writer, keys or [(sweep_key(name), WHOLE) for name in names], urgent=True)
     what = f"device {device}" if device is not None else f"a sweep of {', '.join(names)}"
     if as_json:
         print_json({"asked_for": [list(key) for key in keys] if keys else list(names)})
@@ -88,9 +89,9 @@ def _print(changes: Changes, *, as_json: bool) -> None:
 
 
 def _print_table(changes: Changes) -> None:
-    columns = ("target", "user", "device id", "now", "then", "until", "reason", "device")
+    columns = ("user", "device id", "now", "then", "until", "reason", "device")
     rows = (
-        (one.target, one.user, one.device_id, one.before or "nothing", one.after or "nothing", moment(one.expires),
+        (one.user, one.device_id, one.before or "nothing", one.after or "nothing", moment(one.expires),
          one.conflict or one.reason, f"{one.device_key} of {one.source}")
         for one in changes.changes
     )  # fmt: skip

@@ -7,7 +7,7 @@ import typer
 
 from gatepost.cli.asking import require_user_id
 from gatepost.cli.failure import ExitCode, Failure
-from gatepost.cli.mdm_reading import DeviceKey, SourceName, read_bridge, require_source, since, target_names
+from gatepost.cli.mdm_reading import DeviceKey, SourceName, read_bridge, require_source, since, written_for
 from gatepost.cli.opening import opened, read_rules, read_settings
 from gatepost.cli.options import AsJson, Config, Organization
 from gatepost.cli.screen import answers, moment, print_json, table
@@ -95,10 +95,10 @@ def release(
         ruleset = read_rules(store, organization_id).ruleset
         pair = (ruleset.organization.organization_id, require_user_id(ruleset, user), canonical_device_id(device))
         with store.bookkeeping() as writer:
-            held = [mdm_applied.get(writer, name, *pair) for name in target_names(bridge)]
-            theirs = [one for one in held if one is not None and one.theirs_since is not None]
+            held = written_for(writer, bridge, ruleset.users.get(pair[1]), pair)
+            theirs = [one for one in held if one.theirs_since is not None]
             for one in theirs:
-                mdm_applied.delete(writer, one.target, *pair)
+                mdm_applied.delete(writer, one.target, one.organization_id, one.user_id, one.device_id)
                 mdm_work.dirty(writer, one.source, one.device_key, urgent=True)
     if not theirs:
         raise Failure(
