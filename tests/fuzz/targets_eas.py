@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import fields
+from dataclasses import fields, replace
 from urllib.parse import parse_qsl
 
 from tests.fuzz.target import Target, beginnings, cut_at, now_and_then, promise
@@ -13,6 +13,7 @@ from gatepost.wire.eas.query import CORE, PARAMETERS, EasRequest
 from gatepost.wire.eas.request import (
     MalformedRequest,
     QueryForm,
+    claiming,
     parse_options_query,
     parse_query,
     render_headers,
@@ -241,7 +242,19 @@ def _check_request(query: bytes, version: bytes | None, key: bytes | None) -> bo
     _check_values(request)
     if request.form is QueryForm.PLAIN:
         _check_plain(request, rendered)
+    _check_claims(request, headers)
     return True
+
+
+def _check_claims(request: EasRequest, headers: dict[str, bytes]) -> None:
+    """With the login in place of what `User` claims it is another request in nothing else."""
+    for login in ("alice@example.com", "EX\\älice & co?", request.user or ""):
+        claimed = claiming(request, login)
+        promise(claimed.user is None or claimed.user.lower() == login.lower(), "another claim than the login's")
+        promise(replace(claimed, user=request.user) == request, "another request than before")
+        rendered = render_query(claimed)
+        read = parse_query(rendered, headers["MS-ASProtocolVersion"], headers.get("X-MS-PolicyKey"))
+        promise(read == claimed, "written and read again it claims something else")
 
 
 _PLAIN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%&=+/"
