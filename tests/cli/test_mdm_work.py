@@ -74,3 +74,18 @@ def test_a_pair_is_given_back(bridged, store):
     with store.read() as reader:
         assert mdm_applied.page(reader, "store", None, 10) == []
     assert claimed(store) == [("ws1", "7", True)]
+
+
+def test_a_pair_is_given_back_that_somebody_edited_in_workmail(bridged, store):
+    with bridged.config.open("a") as file:
+        file.write(f'\n[[mdm.targets]]\nkind = "workmail"\norganization_id = "m-{"0" * 32}"\nregion = "eu-west-1"\n')
+    seen(store)
+    with store.bookkeeping() as writer:
+        (applied,) = mdm_applied.page(writer, "store", None, 10)
+        there = replace(applied, target="workmail", organization_id="m-" + "0" * 32, user_id="S-1-1", theirs_since=NOW)
+        mdm_applied.put(writer, there)
+        mdm_applied.put(writer, replace(there, device_id="EAS2"))
+    assert bridged.run("mdm", "release", "alice@example.com", "eas1").code == 0
+    with store.read() as reader:
+        assert [one.device_id for one in mdm_applied.page(reader, "workmail", None, 10)] == ["EAS2"]
+    assert claimed(store) == [("ws1", "7", True)]

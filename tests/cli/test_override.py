@@ -1,6 +1,10 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from gatepost.model import Effect, Owner
+from gatepost.store import mobile_device_access_overrides
 
 
 def put(installation, *more, user="alice@example.com", effect="DENY"):
@@ -54,3 +58,20 @@ def test_nobody_s_override_is_refused(installation, user, code):
 def test_a_device_id_has_letters_and_digits(installation):
     ran = installation.run("override", "put", "--user", "alice", "--device", "a-b", "--effect", "DENY")
     assert (ran.code, "no DeviceId" in ran.err) == (2, True)
+
+
+def test_what_is_in_force_follows_the_settings(installation):
+    put(installation, effect="ALLOW")
+    store = installation.store()
+    with store.begin() as transaction:
+        (persons,) = mobile_device_access_overrides.page(transaction, installation.organization_id, None, 10)
+        bridges = replace(persons, owner=Owner.BRIDGE, effect=Effect.DENY)
+        mobile_device_access_overrides.put(transaction, bridges)
+    store.close()
+    ask = ("explain", "--user", "alice@example.com", "--device", "abc1")
+    assert installation.run(*ask).code == 0
+    with installation.config.open("a") as file:
+        file.write("\n[mdm]\nbridge_deny_wins = true\n")
+    assert installation.run(*ask).code == 10
+    shown = {one["owner"]: one["in_force"] for one in installation.run("override", "list", "--json").json}
+    assert shown == {"person": False, "bridge": True}

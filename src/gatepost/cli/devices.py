@@ -94,8 +94,9 @@ def forget_devices(
     """
     if not_seen_for is None and (user is None or device is None):
         raise Failure(ExitCode.USAGE, "say which: --user and --device, or --not-seen-for DAYS (0: all)")
-    with opened(read_settings(config)) as store:
-        rules = read_rules(store, organization_id)
+    settings = read_settings(config)
+    with opened(settings) as store:
+        rules = read_rules(store, settings, organization_id)
         user_id = require_user_id(rules.ruleset, user) if user else None
         now = datetime.now(UTC)
         since = now - timedelta(days=not_seen_for or 0)
@@ -113,8 +114,9 @@ def forget_devices(
 
 
 def _read(config: Any, organization_id: str | None) -> Rules:
-    with opened(read_settings(config)) as store:
-        return read_rules(store, organization_id)
+    settings = read_settings(config)
+    with opened(settings) as store:
+        return read_rules(store, settings, organization_id)
 
 
 def _decision(rules: Rules, device: Device) -> Decision:

@@ -58,8 +58,9 @@ def explain(
     """Say what is decided about a user's device, and why: every rule considered, what matched, what failed."""
     agents = tuple(device_user_agent) if device_user_agent else None
     shown = Shown(device_type, device_model, device_operating_system, agents, ip)
-    with opened(read_settings(config)) as store:
-        rules = read_rules(store, organization_id)
+    settings = read_settings(config)
+    with opened(settings) as store:
+        rules = read_rules(store, settings, organization_id)
     user_id = find_user_id(rules.ruleset, user)
     known = find_device(rules.devices, user_id, device[0])
     try:

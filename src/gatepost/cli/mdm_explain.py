@@ -59,7 +59,7 @@ def explain(
     """Say what the MDMs say of a user's device, what follows from it, what was written, and what is in force."""
     settings, bridge = read_bridge(config)
     with opened(settings) as store:
-        rules = read_rules(store, organization_id)
+        rules = read_rules(store, settings, organization_id)
         user_id = require_user_id(rules.ruleset, user)
         with store.read() as reader:
             found = _find(reader, bridge, rules, user_id, canonical_device_id(device))

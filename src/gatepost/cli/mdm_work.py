@@ -92,7 +92,7 @@ def release(
     """Give a user's device back to the bridge, after somebody edited or deleted what it had written."""
     settings, bridge = read_bridge(config)
     with opened(settings) as store:
-        ruleset = read_rules(store, organization_id).ruleset
+        ruleset = read_rules(store, settings, organization_id).ruleset
         pair = (ruleset.organization.organization_id, require_user_id(ruleset, user), canonical_device_id(device))
         with store.bookkeeping() as writer:
             held = written_for(writer, bridge, ruleset.users.get(pair[1]), pair)

@@ -71,9 +71,10 @@ def sealing_key(settings: Settings) -> bytes:
         raise Failure(ExitCode.CONFIGURATION, str(error)) from error
 
 
-def acting(store: Store) -> Context:
-    """The context in which the command line runs operations."""
-    return Context(store, lambda: datetime.now(UTC), "gatepost")
+def acting(store: Store, settings: Settings | None = None) -> Context:
+    """The context in which the command line runs operations; with the settings where overrides are concerned."""
+    deny_wins = settings is not None and settings.mdm.bridge_deny_wins
+    return Context(store, lambda: datetime.now(UTC), "gatepost", bridge_deny_wins=deny_wins)
 
 
 class Rules:
@@ -84,7 +85,7 @@ class Rules:
         self.devices = devices
 
 
-def read_rules(store: Store, organization_id: str | None) -> Rules:
+def read_rules(store: Store, settings: Settings, organization_id: str | None) -> Rules:
     """The organization of this id, or the only one. Raises Failure where there is none, or a choice."""
     snapshot = feed.load(store)
     organizations = [noun for noun in snapshot.nouns if isinstance(noun, Organization)]
@@ -105,6 +106,7 @@ def read_rules(store: Store, organization_id: str | None) -> Rules:
         access_control_rules=of(AccessControlRule),
         groups=of(Group),
         revision=snapshot.revision,
+        bridge_deny_wins=settings.mdm.bridge_deny_wins,
     )
     return Rules(ruleset, of(Device))
 

@@ -48,11 +48,12 @@ def put_override(
     if not _DEVICE_ID.fullmatch(device):
         raise Failure(ExitCode.USAGE, f"`{device}` is no DeviceId: 1 to 32 letters and digits")
     until = None if expires is None else _moment(expires, datetime.now(UTC))
-    with opened(read_settings(config)) as store:
-        rules = read_rules(store, organization_id)
+    settings = read_settings(config)
+    with opened(settings) as store:
+        rules = read_rules(store, settings, organization_id)
         try:
             mobile_device_access_overrides.put(
-                acting(store),
+                acting(store, settings),
                 organization_id=rules.ruleset.organization.organization_id,
                 user_id=user,
                 device_id=device,
@@ -81,8 +82,9 @@ def list_overrides(
     as_json: AsJson = False,
 ) -> None:
     """List the overrides, the MDM bridge's too, with what is in force and until when."""
-    with opened(read_settings(config)) as store:
-        rules = read_rules(store, organization_id)
+    settings = read_settings(config)
+    with opened(settings) as store:
+        rules = read_rules(store, settings, organization_id)
     user_id = None if user is None else rules.ruleset.identify(user) or user
     found = sorted(
         (
@@ -107,15 +109,16 @@ def delete_override(
     *, user: User, device: DeviceOption, organization_id: Organization = None, config: Config = None
 ) -> None:
     """Take back the override in force: the decision is the MDM bridge's again, if it has one, or the rules'."""
-    with opened(read_settings(config)) as store:
-        rules = read_rules(store, organization_id)
+    settings = read_settings(config)
+    with opened(settings) as store:
+        rules = read_rules(store, settings, organization_id)
         user_id = rules.ruleset.identify(user) or user
         if rules.ruleset.override(user_id, (device.upper(),)) is None:
             raise Failure(
                 ExitCode.NOT_FOUND, f"there is no override for `{user}` and `{device}`: see `gatepost override list`"
             )
         mobile_device_access_overrides.delete(
-            acting(store),
+            acting(store, settings),
             organization_id=rules.ruleset.organization.organization_id,
             user_id=user_id,
             device_id=device,

@@ -47,7 +47,7 @@ def direct_mode(
     own = networks("--inside", inside)
     settings = read_settings(config)
     with opened(settings) as store:
-        rules = read_rules(store, organization_id)
+        rules = read_rules(store, settings, organization_id)
         calls = modes.direct_mode(rules.ruleset, own)
         then = Asked(modes.after(rules.ruleset, calls), endpoint(settings.control.listen))
         _show(rules, calls, then)
@@ -70,7 +70,7 @@ def proxy_mode(
     proxies = networks("--proxy", proxy)
     settings = read_settings(config)
     with opened(settings) as store:
-        rules = read_rules(store, organization_id)
+        rules = read_rules(store, settings, organization_id)
         calls = modes.proxy_mode(rules.ruleset, proxies)
         then = Asked(modes.after(rules.ruleset, calls), endpoint(settings.control.listen))
         _show(rules, calls, then)
