@@ -242,6 +242,19 @@ def test_who_asks_and_asks_and_reads_nothing_is_left(tmp_path):
     run(story())
 
 
+def test_who_is_told_that_it_was_too_late_and_does_not_read_that_is_left_too(tmp_path):
+    async def story():
+        limits = Limits(head_seconds=0.2, write_seconds=0.2)
+        async with rig(tmp_path, mail=MailServer(body=b"x" * 60_000), limits=limits) as r:
+            phone, _ = await narrow(r)
+            phone.send("FolderSync")  # its answer stays in the system's buffers, and the next one behind it
+            await r.until(lambda: r.gateway.metrics.requests == {("FolderSync", 200): 1})
+            phone.writer.write(b"POST /Micro")
+            await r.until(lambda: len(r.gateway._workings.downstreams) == 0)
+
+    run(story())
+
+
 def test_who_reads_late_is_answered_all_the_same(tmp_path):
     async def story():
         async with rig(tmp_path, mail=MailServer(body=b"x" * 200_000)) as r:

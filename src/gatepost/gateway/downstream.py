@@ -366,7 +366,7 @@ class Downstream(asyncio.Protocol):
                 self.refuse(408)
         elif exchange is not None:
             exchange.expire()
-        elif self._parser is not None and not self._discard:
+        elif self._parser is not None and not (self._discard or self.closing):
             self.refuse(408)
         else:
             self.abort()
