@@ -117,6 +117,17 @@ def test_an_allow_ends_on_time_though_the_mdm_is_away(cloud, clock):
     assert cloud.memory.overrides == {}
 
 
+def test_an_allow_ends_on_time_though_the_mdm_says_nothing_of_the_device(cloud, clock):
+    cloud.device()
+    clock.forward(hours=100)
+    cloud.device(compliance=Compliance.UNKNOWN)
+    assert len(cloud.memory.overrides) == 1
+    clock.forward(hours=68)
+    cloud.deliver()
+    assert cloud.memory.overrides == {}
+    assert cloud.rows == []
+
+
 def test_former_ids_and_users(cloud):
     cloud.device("AAA", "BBB")
     cloud.device("BBB", user="bob@example.com")

@@ -115,6 +115,42 @@ def test_a_user_who_is_not_enabled_gets_nothing_until_he_is(desk, organization_i
     assert set(desk.effects(organization_id)) == {"AAA"}
 
 
+def disable(desk, organization_id):
+    ((user_id, _),) = desk.overrides(organization_id)
+    with desk.store.begin() as transaction:
+        user = stored_users.get(transaction, organization_id, user_id)
+        stored_users.put(transaction, replace(user, state=EntityState.DISABLED))
+
+
+def test_an_allow_of_somebody_disabled_does_not_wait_until_he_is_enabled_again(
+    moved_store, source, clock, organization_id
+):
+    desk = Desk(moved_store, source, clock, BridgeOptions(policy=Policy(write_deny=True)))
+    source.devices["1"] = posture("1", "AAA", clock=clock)
+    desk.told("1")
+    disable(desk, organization_id)
+    source.devices["1"] = posture("1", "AAA", clock=clock, compromised=True)
+    desk.told("1")
+    assert desk.overrides(organization_id) == {}
+    with moved_store.read() as reader:
+        assert mdm_applied.of_device(reader, "mdm", "1") == []
+
+
+@pytest.mark.parametrize("compliance", [Compliance.COMPLIANT, Compliance.UNKNOWN])
+def test_an_allow_that_has_ended_and_cannot_be_renewed_is_not_looked_at_without_pause(
+    desk, organization_id, clock, compliance
+):
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+    desk.told("1")
+    disable(desk, organization_id)
+    clock.forward(hours=169)
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock, compliance=compliance)
+    assert desk.told("1") == [Outcome.DONE]
+    with desk.store.read() as reader:
+        due = mdm_work.next_due(reader)
+    assert due is None or due > clock()
+
+
 def test_a_deleted_user_is_no_conflict(desk, organization_id, context, clock):
     desk.source.devices["1"] = posture("1", "AAA", clock=clock)
     desk.told("1")

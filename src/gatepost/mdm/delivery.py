@@ -166,6 +166,8 @@ class Delivery:
         pair = (self._target.organization_id, wish.user_id, wish.device_id)
         if applied is not None and applied.theirs_since is not None:
             self._metrics.conflict(pair, Conflict.EDITED)
+        if wish.expression is Expression.KEEP and _ended(applied, now):  # nothing there ends by itself
+            wish = replace(wish, expression=Expression.REMOVE)
         doubtful = claim.device_key in self._doubtful
         if not doubtful and _as_written(wish, applied, now, self._slack):
             return _ends(applied)
@@ -233,15 +235,15 @@ class Delivery:
         await self._call(self._remember, claim, wish, None)
 
     def _applied(self, claim: Claim, wish: Wish) -> tuple[AppliedOverride | None, datetime]:
-        with self._store.read() as reader:
-            if not mdm_work.holds(reader, claim):
+        with self._store.bookkeeping() as writer:  # the fence locks the row, which PostgreSQL refuses a reader
+            if not mdm_work.holds(writer, claim):
                 raise _LostError
             pair = (self._target.organization_id, wish.user_id, wish.device_id)
-            return mdm_applied.get(reader, self._target.name, *pair), reader.now
+            return mdm_applied.get(writer, self._target.name, *pair), writer.now
 
     def _still(self, claim: Claim) -> None:
-        with self._store.read() as reader:
-            if not mdm_work.holds(reader, claim):
+        with self._store.bookkeeping() as writer:
+            if not mdm_work.holds(writer, claim):
                 raise _LostError
 
     def _remember(self, claim: Claim, wish: Wish, applied: AppliedOverride | None) -> None:
@@ -322,6 +324,11 @@ def _as_written(wish: Wish, applied: AppliedOverride | None, now: datetime, slac
 
 def _same(applied: AppliedOverride, present: Present | None) -> bool:
     return present is not None and (applied.effect, applied.description) == (present.effect, present.description)
+
+
+def _ended(applied: AppliedOverride | None, now: datetime) -> bool:
+    ends = _ends(applied)
+    return ends is not None and ends <= now
 
 
 def _ends(applied: AppliedOverride | None) -> datetime | None:

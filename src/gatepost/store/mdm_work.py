@@ -97,9 +97,9 @@ def claim(
     return claims
 
 
-def holds(reader: Reader, claim: Claim) -> bool:
+def holds(writer: Writer, claim: Claim) -> bool:
     """The fence: whether nobody has claimed the device since; True holds until the end of the transaction."""
-    return reader.connection.execute(_FENCE, _names(claim)).first() is not None
+    return writer.connection.execute(_FENCE, _names(claim)).first() is not None
 
 
 def extend(writer: Writer, claim: Claim, lease_seconds: float) -> Claim | None:

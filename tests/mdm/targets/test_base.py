@@ -103,6 +103,7 @@ def test_what_nothing_accounts_for():
 def test_renewal_is_early_and_never_past():
     assert renewal(WEEK, NOW, SLACK) == WEEK - SLACK
     assert renewal(NOW + SLACK, NOW, SLACK) == NOW + SLACK
+    assert renewal(NOW, NOW, SLACK) is None
     assert slack_of(Policy(allow_hours=168)) == SLACK
 
 

@@ -120,10 +120,9 @@ def slack_of(policy: Policy) -> timedelta:
     return timedelta(hours=policy.allow_hours / 24)
 
 
-def renewal(expires: datetime, now: datetime, slack: timedelta) -> datetime:
-    """When to look at a device again whose ALLOW ends then."""
-    early = expires - slack
-    return early if early > now else expires
+def renewal(expires: datetime, now: datetime, slack: timedelta) -> datetime | None:
+    """When to look at a device again whose ALLOW ends then; None: it has ended, and nothing renewed it."""
+    return next((moment for moment in (expires - slack, expires) if moment > now), None)
 
 
 def described(verdict: Verdict, known: KnownDevice | None) -> str:

@@ -100,9 +100,13 @@ class LocalTarget:
             )
         except WorkMailError as error:
             # Nobody who could read mail: not enabled, or taken out of the directory. Being enabled is a change that the
-            # bridge follows.
+            # bridge follows, but not for whom something is written already: no ALLOW may wait for that moment.
             log.info("mdm.not_written", source=verdict.source, device=verdict.device_key, error=type(error).__name__)
-            return planned.applied
+            if planned.present is None or planned.present.effect is wish.effect:
+                return planned.applied
+            operations.delete_in(transaction, planned.present)
+            mdm_applied.delete(transaction, self.name, wish.organization_id, wish.user_id, wish.device_id)
+            return None
         applied = AppliedOverride(
             target=self.name,
             organization_id=written.organization_id,
