@@ -260,7 +260,7 @@ def test_who_reads_late_is_answered_all_the_same(tmp_path):
         async with rig(tmp_path, mail=MailServer(body=b"x" * 200_000)) as r:
             phone, downstream = await narrow(r)
             phone.send("FolderSync")
-            await r.until(lambda: downstream._choked and len(r.gateway._workings.connections) == 0)
+            await r.until(lambda: downstream.choked and len(r.gateway._workings.connections) == 0)
             phone.send("FolderSync")
             await asyncio.sleep(0.1)
             assert r.mail.commands == ["FolderSync"], "the second is not read before the first answer is"

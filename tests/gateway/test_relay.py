@@ -78,6 +78,38 @@ def test_a_phone_that_does_not_read_stops_the_server_from_sending(tmp_path):
     run(story())
 
 
+def test_a_phone_that_has_not_read_the_answer_before_stops_the_server_from_sending(tmp_path):
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def answering(mail: MailServer, request: Received, writer: asyncio.StreamWriter) -> bool:
+        asked.set()
+        await go.wait()
+        writer.write(http(200, b"x" * 8_000_000))
+        return True
+
+    async def story():
+        async with rig(tmp_path, mail=MailServer(answering=answering)) as r:
+            phone = await r.phone()
+            phone.reader._transport.pause_reading()
+            phone.send("FolderSync")
+            await asked.wait()
+            (downstream,) = r.gateway._workings.downstreams
+            downstream._exchange._connection, connection = None, downstream._exchange._connection
+            downstream.transport.write(b"." * 8_000_000)  # while there was no connection to be stopped
+            downstream._exchange._connection = connection
+            assert downstream.choked
+            go.set()
+            await r.until(lambda: downstream._exchange.answering)
+            await asyncio.sleep(0.3)
+            assert downstream.transport.get_write_buffer_size() < 8_500_000
+            phone.reader._limit = 8_000_000  # or it takes half a minute
+            phone.reader._transport.resume_reading()
+            assert await phone.reader.readexactly(8_000_000) == b"." * 8_000_000
+            assert len((await phone.answer()).body) == 8_000_000
+
+    run(story())
+
+
 def test_a_body_in_chunks_arrives_with_its_length(tmp_path):
     async def story():
         for size in (10, 100_000, 3_000_000):

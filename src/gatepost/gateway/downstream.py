@@ -37,7 +37,6 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_body_since",
         "_body_size",
-        "_choked",
         "_discard",
         "_draining",
         "_exchange",
@@ -50,6 +49,7 @@ class Downstream(asyncio.Protocol):
         "_version_1_1",
         "_vouching",
         "_workings",
+        "choked",
         "closing",
         "complete",
         "deadline",
@@ -77,7 +77,7 @@ class Downstream(asyncio.Protocol):
         self._keep_alive = True
         self._version_1_1 = True
         self._vouching: Vouching | None = None
-        self._choked = False
+        self.choked = False
         self._body_since = 0.0
         self._body_size = 0
 
@@ -161,7 +161,7 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The phone reads slower than the mail server answers."""
-        self._choked = True
+        self.choked = True
         self.deadline = self._workings.clock.now + self.limits.write_seconds
         if self._exchange is not None:
             self._exchange.downstream_writable(writable=False)
@@ -170,7 +170,7 @@ class Downstream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The phone has caught up."""
-        self._choked = False
+        self.choked = False
         self.hold(self.limits.answer_seconds if self._exchange is not None else self.limits.idle_seconds)
         if self._exchange is not None:
             self._exchange.downstream_writable(writable=True)
@@ -350,13 +350,13 @@ class Downstream(asyncio.Protocol):
 
     def hold(self, seconds: float) -> None:
         """The exchange sets its own time limit from now on; a phone that does not read has another."""
-        if not self._choked:
+        if not self.choked:
             self.deadline = self._workings.clock.now + seconds
 
     def expire(self) -> None:
         """The deadline has passed."""
         exchange = self._exchange or self._vouching
-        if exchange is not None and (self._choked or self._dawdles(exchange)):
+        if exchange is not None and (self.choked or self._dawdles(exchange)):
             answering = exchange.answering
             exchange.abandon()
             self._exchange = self._vouching = None
@@ -390,7 +390,7 @@ class Downstream(asyncio.Protocol):
             return
         self._discard = False
         self.hold(self.limits.idle_seconds)
-        self.pause_reading(paused=self._choked)
+        self.pause_reading(paused=self.choked)
 
     def _close(self) -> None:
         """Close, after what has been said."""

@@ -228,6 +228,8 @@ class Relay:
             return
         self._lighten()
         self._answer = Answer(self._downstream, status, answered, length)
+        if self._downstream.choked:  # by what it was answered before
+            self.downstream_writable(writable=False)
         self._downstream.hold(self._downstream.limits.answer_seconds)
 
     def _is_elsewhere(self, status: int, headers: list[bytes]) -> bool:
