@@ -45,6 +45,17 @@ def test_settled_all_allows_count():
     assert guard.may_turn("14", QUIET)
 
 
+def test_what_was_allowed_since_the_sweep_began_counts_and_nothing_is_held_in_silence():
+    guard = Guard("mdm")
+    guard.begin(0)
+    guard.settled = True
+    for number in range(100):
+        guard.saw(str(number), allowed=True)
+    assert all(guard.may_turn(str(number), QUIET) for number in range(20))
+    assert not guard.may_turn("20", QUIET)
+    assert guard.too_many
+
+
 def test_while_it_stands_nothing_turns_until_somebody_confirms():
     guard = Guard("mdm")
     guard.begin(1000)

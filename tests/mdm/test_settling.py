@@ -13,6 +13,7 @@ from gatepost.operations import mobile_device_access_overrides as overrides
 from gatepost.operations import organizations, users
 from gatepost.store import mdm_applied, mdm_devices, mdm_work
 from gatepost.store import users as stored_users
+from gatepost.store.database import UniqueViolation
 
 
 def test_a_compliant_device_is_allowed_until_its_expiry(desk, organization_id, clock):
@@ -361,7 +362,10 @@ class TestFailures:
         desk.work()
         assert desk.effects(organization_id) == {"AAA": "ALLOW"}
 
-    def test_one_that_cannot_be_handled_does_not_hold_up_the_others(self, desk, organization_id, clock, monkeypatch):
+    @pytest.mark.parametrize("error", [RuntimeError("poison"), UniqueViolation("login", "alice", "somebody")])
+    def test_one_that_cannot_be_handled_does_not_hold_up_the_others(
+        self, desk, organization_id, clock, monkeypatch, error
+    ):
         for key in ("1", "2", "3"):
             desk.source.devices[key] = posture(key, f"ID{key}", clock=clock)
             desk.tell(key)
@@ -369,7 +373,7 @@ class TestFailures:
 
         def poisoned(transaction, looked, addresses):
             if looked.claim.device_key == "2":
-                raise RuntimeError("poison")
+                raise error
             return remember(transaction, looked, addresses)
 
         monkeypatch.setattr(desk.settling, "_remember", poisoned)

@@ -164,6 +164,19 @@ class TestGuard:
         clock.forward(seconds=HOLD.total_seconds())
         assert set(desk.work(1)) == {Outcome.HELD}
 
+    def test_while_it_stands_the_mdm_is_not_worn_out(self, desk, sweeper, fleet, clock):
+        fleet(40)
+        sweeper.sweep()
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        desk.source.asked.clear()
+        for _ in range(30):
+            clock.forward(seconds=HOLD.total_seconds())
+            desk.work()
+        assert len(desk.source.asked) <= 40
+        sweeper.sweep()
+        assert set(sweeper.outcomes[-30:]) == {Outcome.HELD}
+
     def test_what_is_held_is_as_if_it_had_not_been_asked(self, desk, sweeper, fleet, clock):
         fleet(10)
         sweeper.sweep()

@@ -166,8 +166,7 @@ class Delivery:
         pair = (self._target.organization_id, wish.user_id, wish.device_id)
         if applied is not None and applied.theirs_since is not None:
             self._metrics.conflict(pair, Conflict.EDITED)
-        if wish.expression is Expression.KEEP and _ended(applied, now):  # nothing there ends by itself
-            wish = replace(wish, expression=Expression.REMOVE)
+        wish = _on_time(wish, applied, now)
         doubtful = claim.device_key in self._doubtful
         if not doubtful and _as_written(wish, applied, now, self._slack):
             return _ends(applied)
@@ -326,9 +325,11 @@ def _same(applied: AppliedOverride, present: Present | None) -> bool:
     return present is not None and (applied.effect, applied.description) == (present.effect, present.description)
 
 
-def _ended(applied: AppliedOverride | None, now: datetime) -> bool:
+def _on_time(wish: Wish, applied: AppliedOverride | None, now: datetime) -> Wish:
+    """The wish; to remove what is to be kept, and whose time is up: nothing there ends by itself."""
     ends = _ends(applied)
-    return ends is not None and ends <= now
+    ended = wish.expression is Expression.KEEP and ends is not None and ends <= now
+    return replace(wish, expression=Expression.REMOVE) if ended else wish
 
 
 def _ends(applied: AppliedOverride | None) -> datetime | None:

@@ -30,7 +30,7 @@ from gatepost.mdm.sources.base import Gone, SourceError, SourceUnavailable
 from gatepost.mdm.targets.base import Action, no_longer_wanted, renewal, slack_of
 from gatepost.model import Compliance, Effect, Managed, Posture
 from gatepost.store import mdm_applied, mdm_devices, mdm_sources, mdm_work
-from gatepost.store.database import StoreError
+from gatepost.store.database import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +48,9 @@ log = structlog.get_logger(__name__)
 CONFIRM_GONE = timedelta(minutes=5)
 """Between the two answers that there is no such device."""
 HOLD = timedelta(seconds=20)
-"""Between two looks at a device that the mass-change guard holds."""
+"""Between two looks at a device that the mass-change guard holds until it has counted enough others."""
+HOLD_STANDING = timedelta(hours=1)
+"""The same while the guard stands: a sweep marks what it holds, and until then the source is not to be worn out."""
 
 _TURN_SECONDS = 0.04
 _LONGEST_BACK_OFF = 300.0
@@ -148,7 +150,7 @@ class Settling:
                 while rest and (not begun or time.monotonic() < until):
                     begun.append(rest.popleft())
                     reports.append(self._one(turn, begun[-1]))
-        except StoreError:
+        except StoreUnavailable:
             rest.extendleft(reversed(begun))
             raise
         except Exception as error:  # noqa: BLE001 - a device that cannot be handled does not hold up the others
@@ -182,7 +184,8 @@ class Settling:
             assert savepoint is not None
             savepoint.rollback()  # as if it had not been asked: what is known and what is written belong together
             self._take_stand(turn, claim.source)
-            mdm_work.done(transaction, claim, transaction.now + HOLD)
+            hold = HOLD_STANDING if stands(turn.state(claim.source)) else HOLD
+            mdm_work.done(transaction, claim, transaction.now + hold)
             return Report(looked, Outcome.HELD)
         if savepoint is not None:
             savepoint.commit()
