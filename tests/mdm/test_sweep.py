@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from tests.support.mdm_world import calls, eventually, posture
 
+from gatepost.mdm import sweep
 from gatepost.mdm.options import BridgeOptions
 from gatepost.mdm.settling import HOLD, Outcome
 from gatepost.mdm.sources.base import Condition, SourceUnavailable
 from gatepost.mdm.sweep import WHOLE, Sweeps, sweep_key
-from gatepost.model import Compliance
-from gatepost.store import mdm_devices, mdm_sources, mdm_work
+from gatepost.model import Compliance, Notification
+from gatepost.store import mdm_devices, mdm_inbox, mdm_sources, mdm_work
 
 
 @pytest.fixture
@@ -125,6 +126,24 @@ def test_an_orphan_is_asked_about(desk, sweeper, fleet, organization_id):
         mdm_devices.forget(writer, "mdm", "0")
     sweeper.sweep()
     assert desk.overrides(organization_id) == {}
+
+
+def test_old_notifications_are_forgotten_however_many_and_though_the_source_cannot_be_listed(
+    desk, sweeper, clock, monkeypatch
+):
+    monkeypatch.setattr(sweep, "_PURGED", 2)
+    old = clock()
+    with desk.store.bookkeeping() as writer:
+        for number in range(5):
+            mdm_inbox.receive(writer, Notification("mdm", str(number), None, b"{}", old))
+    clock.forward(days=15)
+    with desk.store.bookkeeping() as writer:
+        mdm_inbox.receive(writer, Notification("mdm", "new", None, b"{}", clock()))
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+    desk.source.errors.append(SourceUnavailable("away"))
+    sweeper.sweep(settle=False)
+    with desk.store.read() as reader:
+        assert [one.notification_id for one in mdm_inbox.since(reader, "mdm", old)] == ["new"]
 
 
 def test_a_sweep_that_fails_is_tried_again(desk, sweeper, fleet, clock):

@@ -105,6 +105,11 @@ class TestHeader:
     def test_another_value(self, value):
         assert not accepted(self.credential, incoming(x_api_key=value))
 
+    def test_a_configured_value_that_is_empty_proves_nothing(self):
+        empty = HeaderCredential("X-Api-Key", "")
+        assert not accepted(empty, incoming())
+        assert not accepted(empty, incoming(x_api_key=""))
+
     def test_bearer_tokens_are_headers_too(self):
         assert accepted(HeaderCredential("Authorization", "Bearer abc"), incoming(authorization="Bearer abc"))
 

@@ -160,12 +160,14 @@ class FirstSeen:
             phone = await self._waiting.get()
             try:
                 await self.look_for(phone)
-            except (SourceUnavailable, StoreError):
-                await asyncio.sleep(_AGAIN_SECONDS)
-                self._looked_for.pop(phone, None)
-                self._add(phone)
+            except (SourceUnavailable, StoreError):  # and those behind it do not wait for that source
+                asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._again, phone)
             except Exception:
                 log.exception("mdm.phone_not_looked_for")
+
+    def _again(self, phone: Phone) -> None:
+        self._looked_for.pop(phone, None)
+        self._add(phone)
 
     def _add(self, phone: Phone) -> None:
         now = time.monotonic()

@@ -40,6 +40,7 @@ WHOLE = "all"
 """The device key of a sweep's row."""
 
 _BATCH = 500
+_PURGED = 5_000  # notifications in one transaction: others wait for it
 _NEVER = 1_000_000_000  # attempts; a sweep is not parked
 _WATCH_SECONDS = 1.0
 _FAILURES_OF_AN_OUTAGE = 5
@@ -115,6 +116,7 @@ class Sweeps:
 
     def _begin(self, name: str) -> SourceState:
         """The source's state before; from here on what turns is counted."""
+        self._forget_notifications(name)  # here, because a source that cannot be listed goes on sending
         with self._store.bookkeeping() as writer:
             before = mdm_sources.get(writer, name)
             mdm_sources.change(writer, name, sweep_started_at=writer.now, sweep_position=None)
@@ -202,13 +204,20 @@ class Sweeps:
             mdm_work.dirty_many(writer, [(name, key) for key in keys])
 
     def _forget_old(self, name: str) -> None:
-        """Notifications, and devices that are gone, are kept for some days."""
+        """Devices that are gone are kept for some days."""
         with self._store.bookkeeping() as writer:
             before = writer.now - timedelta(days=self._options.keep_days)
-            mdm_inbox.purge(writer, name, before)
             for key in mdm_devices.gone_before(writer, name, before):
                 if not mdm_applied.of_device(writer, name, key):
                     mdm_devices.forget(writer, name, key)
+
+    def _forget_notifications(self, name: str) -> None:
+        """Notifications are kept for some days; however many came, all of the older ones go."""
+        forgotten = _PURGED
+        while forgotten == _PURGED:
+            with self._store.bookkeeping() as writer:
+                before = writer.now - timedelta(days=self._options.keep_days)
+                forgotten = mdm_inbox.purge(writer, name, before, _PURGED)
 
     def _put_off(self, claim: Claim, error: str) -> None:
         with self._store.bookkeeping() as writer:

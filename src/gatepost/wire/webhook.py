@@ -90,7 +90,7 @@ class HeaderCredential:
 
     def may_prove(self, incoming: Incoming) -> bool:
         """Whether the body is worth reading: here it plays no part."""
-        return _same(_text((incoming.header(self.name) or b"").strip()), self.value)
+        return _same(_text((incoming.header(self.name) or b"").strip()), self.value) & (self.value != "")
 
     def prove(self, incoming: Incoming, body: bytes) -> Proof | None:  # noqa: ARG002 - one signature for all
         """Whether it is so."""

@@ -100,6 +100,11 @@ def test_what_nothing_accounts_for():
     assert step(wish, written(theirs_since=NOW), None, NOW, SLACK) == Step(Action.FORGET)
 
 
+@pytest.mark.parametrize(("left", "action"), [(1, Action.FORGET), (-1, Action.FORGET), (600, Action.YIELD)])
+def test_what_another_clock_ended_is_nobodys_act(left, action):
+    assert todo(DENY, written(expires=NOW + timedelta(seconds=left)), None).action is action
+
+
 def test_renewal_is_early_and_never_past():
     assert renewal(WEEK, NOW, SLACK) == WEEK - SLACK
     assert renewal(NOW + SLACK, NOW, SLACK) == NOW + SLACK

@@ -23,6 +23,10 @@ DESCRIPTION_CHARACTERS = 256
 """Of an override's description, in WorkMail's API and so here."""
 
 
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""What ends on time is taken back by another process, by a clock that may be ahead of this one."""
+
+
 class Action(StrEnum):
     """What a step does: to the override, or (FORGET, YIELD) only to what is remembered of it."""
 
@@ -84,7 +88,7 @@ class Step:
 
 def step(wish: Wish, applied: AppliedOverride | None, present: Present | None, now: datetime, slack: timedelta) -> Step:
     """The difference between what is wanted and what is; an ALLOW is renewed once it would end later by `slack`."""
-    theirs = _theirs(applied, present, now)
+    theirs = _theirs(applied, present, now, min(slack, _CLOCKS_DIFFER))
     if present is None and not wish.accounted:
         return Step(Action.NOTHING if applied is None else Action.FORGET)
     if theirs is not None:
@@ -132,7 +136,9 @@ def described(verdict: Verdict, known: KnownDevice | None) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)[:DESCRIPTION_CHARACTERS]
 
 
-def _theirs(applied: AppliedOverride | None, present: Present | None, now: datetime) -> Conflict | None:
+def _theirs(
+    applied: AppliedOverride | None, present: Present | None, now: datetime, tolerance: timedelta
+) -> Conflict | None:
     """Whether somebody has made the bridge's override his own, and how."""
     if applied is None:
         return None
@@ -140,7 +146,7 @@ def _theirs(applied: AppliedOverride | None, present: Present | None, now: datet
     if applied.theirs_since is not None:
         return changed
     if present is None:
-        return changed if _lasts(applied.expires, now) else None  # its time was up
+        return changed if _lasts(applied.expires, now + tolerance) else None  # its time was up
     written = (applied.effect, applied.description or None, applied.expires)
     same = present.owned and written == (present.effect, present.description or None, present.expires)
     return None if same else changed
