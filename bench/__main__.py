@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("decisions", "gateway", "parked", "cut", "hostile")
+NAMES = ("decisions", "gateway", "parked", "cut", "mdm", "hostile")
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 import ssl
+import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,9 @@ _COMPACT_SECONDS = 600.0
 _EXPIRE_SECONDS = 1.0
 _FOLLOW_SECONDS = 1.0  # it takes a millisecond or two; whatever keeps the gateway must not keep the administrator
 _OTHER_FILES = 200  # the store's, the API's, the proofs', the logs'
+# A thread at the store gives the interpreter's lock away with each statement; the usual 5 ms until it has it back, while
+# the event loop is busy, would be most of what a transaction takes.
+_SWITCH_SECONDS = 0.0005
 _KEPT = timedelta(days=1)  # a gateway that was away for longer loads everything again
 
 
@@ -222,6 +226,7 @@ class Server:
 def run(server: Server) -> None:
     """Serve until SIGTERM or SIGINT. Raises StoreError, CannotListen."""
     server.open()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         uvloop.run(_serve(server))
     finally:
