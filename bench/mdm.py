@@ -41,6 +41,7 @@ DURABLE = (
     "\nfsync = on\nsynchronous_commit = on\nfull_page_writes = on\nautovacuum = on\n"  # the tests' server does without
 )
 CONNECTIONS = 64
+CHATTY = 50  # devices: a notification then seldom makes work, as the device is dirty already
 INGESTED_LIMIT, CUT_LIMIT, SETTLED_LIMIT = 1000.0, 2.0, 30.0  # notifications a second, seconds, seconds
 PATIENCE = 300.0
 WAITED_FOR = "select count(*) from mdm_notifications"
@@ -52,6 +53,7 @@ class Measured:
 
     first_sweep: float = 0.0
     ingested: list[float] = field(default_factory=list)
+    ingested_of_all: list[float] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     wave: list[float] = field(default_factory=list)
@@ -83,22 +85,23 @@ class Bench:
     async def run(self) -> Measured:
         """All rounds."""
         for _ in range(self.sizes.rounds):
-            await self.ingest()
+            await self.ingest(min(CHATTY, self.sizes.devices), self.measured.ingested)
+            await self.ingest(self.sizes.devices, self.measured.ingested_of_all)
             await self.cut_singly()
             await self.cut_all()
         return self.measured
 
-    async def ingest(self) -> None:
-        """Notifications about all devices, in which nothing has changed; the bridge asks about them meanwhile."""
-        bodies = self.uem.tell(number % self.sizes.devices for number in range(self.sizes.notifications))
+    async def ingest(self, devices: int, rates: list[float]) -> None:
+        """Notifications about so many devices, in which nothing has changed; the bridge asks about them meanwhile."""
+        bodies = self.uem.tell(number % devices for number in range(self.sizes.notifications))
         before = self.rows()
         began = time.monotonic()
         await self.send(bodies)
         taken = time.monotonic() - began
         if self.rows() - before != len(bodies):
             raise RuntimeError(f"{len(bodies)} notifications were acknowledged, {self.rows() - before} stored")
-        self.measured.ingested.append(len(bodies) / taken)
-        say(f"{self.measured.ingested[-1]:,.0f} notifications/s")
+        rates.append(len(bodies) / taken)
+        say(f"{rates[-1]:,.0f} notifications/s, about {devices} devices")
         await self.settle(self.sizes.devices)
 
     async def cut_singly(self) -> None:
@@ -230,7 +233,7 @@ def report(sizes: Sizes, measured: dict[str, Measured]) -> str:
         [
             name,
             f"{median(one.ingested):,.0f}",
-            f"{min(one.ingested):,.0f}",
+            f"{median(one.ingested_of_all):,.0f}",
             *(f"{percentile(one.answered, part) * 1000:.0f}" for part in (0.5, 0.99)),
         ]
         for name, one in measured.items()
@@ -247,7 +250,7 @@ def report(sizes: Sizes, measured: dict[str, Measured]) -> str:
     lines = [
         table(
             f"Notifications stored per second, {CONNECTIONS} connections, while the bridge asks about their devices",
-            ["arrangement", "median", "worst", "answered in ms: p50", "p99"],
+            ["arrangement", f"about {CHATTY} devices", f"about {sizes.devices:,}", "answered in ms: p50", "p99"],
             taken,
         ),
         table(
