@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import contextlib
 import dataclasses
 import socket
@@ -196,6 +197,40 @@ def test_when_all_connections_work_the_next_is_closed(tmp_path):
             await r.until(lambda: r.mail.parked == 2)
             assert await (await r.phone()).closed()
             assert r.gateway.metrics.limits == {"connections": 1}
+
+    run(story())
+
+
+def test_strangers_who_wait_to_be_known_keep_nobody_out(tmp_path):
+    async def never(mail, request, writer):
+        if request.question and "carol" in basic_of(request):
+            await asyncio.sleep(10)
+        writer.write(http(200, b"upstream"))
+        return True
+
+    def basic_of(request):
+        return base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+
+    async def story():
+        mail = MailServer(answering=never, answers_options=True)
+        async with rig(tmp_path, mail=mail, limits=Limits(connections=4, requests_per_user=100)) as r:
+            phone = await r.phone()
+            assert (await phone.post("FolderSync")).status == 200
+            for number in range(6):
+                stranger = await r.phone()
+                if number % 2:
+                    stranger.send("FolderSync", login=f"carol{number}@example.com")
+                else:
+                    stranger.send("SendMail", b"x" * 20_000, login=f"carol{number}@example.com", Content_Length="90000")
+                await r.until(lambda number=number: len(mail.questions) == number + 2)
+            assert (await (await r.phone()).post("FolderSync")).status == 200
+            wondering = sum(len(one.wondering) for one in r.gateway._workings.prober._open.values())
+            assert wondering == sum(one.strange for one in at_work(r)) < 6
+            assert mail.commands == ["FolderSync", "FolderSync"]
+
+    def at_work(r):
+        found = ((one._exchange or one._vouching) for one in r.gateway._workings.downstreams)
+        return [one for one in found if one is not None]
 
     run(story())
 

@@ -78,8 +78,7 @@ class Downstream(asyncio.Protocol):
         self._version_1_1 = True
         self._vouching: Vouching | None = None
         self.choked = False
-        self._body_since = 0.0
-        self._body_size = 0
+        self._body_since, self._body_size = 0.0, 0
 
     # -- the transport's side
 
@@ -97,11 +96,7 @@ class Downstream(asyncio.Protocol):
         """The phone has gone: so has its request, at the mail server too."""
         del exc
         self._workings.downstreams.discard(self)
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.abandon()
-        if self._vouching is not None:
-            self._vouching.abandon()
+        self._abandon()
         if self._reading is not None and self._reading.spool is not None:
             self._reading.spool.close()
         self.transport = self._parser = self._reading = None
@@ -223,8 +218,9 @@ class Downstream(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """True while nothing is done for the phone: it says nothing, or is somebody unknown who has not said all yet."""
-        return self._exchange is None and self._vouching is None
+        """True while nothing is done for the phone: it says nothing, or not all yet, or is a stranger who waits to be known."""
+        exchange = self._exchange or self._vouching
+        return exchange is None or exchange.strange
 
     def vouch(self, reading: Reading) -> bool:
         """A long body comes: does the mail server know the credentials? False when that has been answered with a refusal.
@@ -331,7 +327,7 @@ class Downstream(asyncio.Protocol):
 
     def abort(self) -> None:
         """Nothing sensible can be said any more: close at once."""
-        self._exchange = None
+        self._abandon()
         if self.transport is not None:
             self.transport.abort()
 
@@ -357,10 +353,8 @@ class Downstream(asyncio.Protocol):
         """The deadline has passed."""
         exchange = self._exchange or self._vouching
         if exchange is not None and (self.choked or self._dawdles(exchange)):
-            answering = exchange.answering
-            exchange.abandon()
-            self._exchange = self._vouching = None
-            if answering:
+            self._abandon()
+            if exchange.answering:
                 self.abort()
             else:
                 self.refuse(408)
@@ -383,6 +377,12 @@ class Downstream(asyncio.Protocol):
             self._close()
 
     # -- inside
+
+    def _abandon(self) -> None:
+        for one in (self._exchange, self._vouching):
+            if one is not None:
+                one.abandon()
+        self._exchange = self._vouching = None
 
     def _next(self) -> None:
         if not self._keep_alive or self.closing:

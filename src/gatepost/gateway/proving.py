@@ -50,6 +50,11 @@ class Proving(Relay):
         """Whose budget a wrong password is charged to: somebody, and a device that has logged in before, or ""."""
         return self._whose, ""
 
+    @property
+    def strange(self) -> bool:
+        """True while it waits for the proof of credentials, on a device that has never logged in."""
+        return self._question is not None and not self._payer()[1]
+
     # -- what is known
 
     def _sent(self, asked: Asked) -> None:
