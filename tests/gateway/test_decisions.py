@@ -242,7 +242,7 @@ def test_whatever_happened_before_the_answer_is_that_of_the_engine_on_the_facts_
                     whole.move(Kind.ACCESS_CONTROL_RULE, (rule.name,), rule)
             case "override", (effect,):
                 noun = None if effect is None else override(effect, device_id="PHONE1")
-                whole.move(Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("alice-id", "PHONE1"), noun)
+                whole.move(Kind.MOBILE_DEVICE_ACCESS_OVERRIDE, ("alice-id", "PHONE1", "person"), noun)
         for one in sorted(asked, key=repr):
             whole.ask(*one)
             whole.ask(*one)
