@@ -17,6 +17,7 @@ from tests.support.hostile import ALICE, ALICE_PASSWORD, ALLOWED, BOBS, BODIES, 
 from tests.support.recording import RecordingServer, converse, http_answer, objections
 
 from gatepost.gateway.limits import Limits
+from gatepost.gateway.notices import Notices
 from gatepost.wire.eas.commands import COMMAND_ROOTS, at_least
 from gatepost.wire.wbxml import decode
 
@@ -53,6 +54,7 @@ class Running:
         limits = Limits(failed_logins=10_000, devices_per_user=10_000, requests_per_device=10_000)
         self._context = rig(folder, upstream=self.mail.url + GATEWAY, limits=limits)
         self.rig: Rig = self.run(self._context.__aenter__())
+        self.rig.gateway._workings.notices = Notices(10_000)  # each case looks for its line
         self.rig.deny_by_default()
         self.rig.rule("DefaultDenyAll", "DENY")
         self.rig.override("ALLOW", ALLOWED, ALICE)

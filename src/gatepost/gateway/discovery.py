@@ -132,8 +132,9 @@ class Discovery(Proving):
         return access_control_effect(ruleset, request)
 
     def _refuse(self, identity: Identity, decision: Decision) -> None:
-        log.info(
+        self._workings.notices.say(
             "access.refused",
+            self._whose,
             user_id=identity.user_id,
             command=self.command,
             effect=decision.effect,

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_AGENT_LIMIT = device_information.VALUE_LIMIT  # of what is kept; rules look at less
 _IDENTIFYING = frozenset({"Provision", "Settings"})
 _OUR_FAULT = frozenset({Reason.RULES_TOO_OLD, Reason.ERROR})
 _PATHS = frozenset(
@@ -134,7 +133,7 @@ class Exchange(Proving):
             query, headers.get(b"ms-asprotocolversion"), headers.get(b"x-ms-policykey"), login
         )
         agent = headers.get(b"user-agent")
-        user_agent = None if agent is None else agent[:_AGENT_LIMIT].decode("latin-1").strip() or None
+        user_agent = None if agent is None else agent[:1024].decode("latin-1").strip() or None  # rules see less
         head.asked = Asked(prepared, authorization, login, user_agent)
         return head.asked
 
@@ -298,8 +297,9 @@ class Exchange(Proving):
                 self._refuse_more_devices()
                 return
             self._seen(identity)
-        log.info(
+        self._workings.notices.say(
             "access.refused",
+            self._whose,
             user_id=None if identity is None else identity.user_id,
             device_id=eas.device_id,
             command=eas.command,
