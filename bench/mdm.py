@@ -26,7 +26,7 @@ from tests.support.stack import Gatepost
 
 from bench import phones
 from bench.cut import gateway_port
-from bench.measure import median, percentile, table, target
+from bench.measure import cpu_seconds, median, percentile, table, target
 from bench.parked import start_parking_server
 from bench.uem import Notifier, Uem
 from gatepost.model import Effect
@@ -54,6 +54,8 @@ class Measured:
     first_sweep: float = 0.0
     ingested: list[float] = field(default_factory=list)
     ingested_of_all: list[float] = field(default_factory=list)
+    ingest_cpu: list[float] = field(default_factory=list)
+    settle_cpu: list[float] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     wave: list[float] = field(default_factory=list)
@@ -96,8 +98,11 @@ class Bench:
         bodies = self.uem.tell(number % devices for number in range(self.sizes.notifications))
         before = self.rows()
         began = time.monotonic()
+        used = self.cpu()
         await self.send(bodies)
         taken = time.monotonic() - began
+        if devices == CHATTY:
+            self.measured.ingest_cpu.append((self.cpu() - used) / len(bodies))
         if self.rows() - before != len(bodies):
             raise RuntimeError(f"{len(bodies)} notifications were acknowledged, {self.rows() - before} stored")
         rates.append(len(bodies) / taken)
@@ -121,9 +126,11 @@ class Bench:
         """All phones at once; then all of them are compliant again."""
         parked = await self.park(self.sizes.devices)
         happened, bodies = await asyncio.to_thread(self.uem.change, "violate", range(self.sizes.devices))
+        used = self.cpu()
         settled = asyncio.create_task(self.settle(0))
         await self.send(bodies)
         self.measured.settled.append(await settled - happened)
+        self.measured.settle_cpu.append((self.cpu() - used) / self.sizes.devices)
         self.measured.wave += [await ended(phone) - happened for phone in parked]
         say(f"{self.sizes.devices} settled in {self.measured.settled[-1]:.1f} s")
         phones.close(parked)
@@ -161,6 +168,10 @@ class Bench:
                 return True
             backlog = mdm_work.backlog(reader, "ws1")
             return bool(backlog.due or backlog.leased)
+
+    def cpu(self) -> float:
+        """CPU seconds of the process with the bridge: they are much the same on a busy machine."""
+        return cpu_seconds([self.product.pid("mdm" if "mdm" in self.product.health_urls else "all")])
 
     def rows(self) -> int:
         """Notifications in the store."""
@@ -234,6 +245,7 @@ def report(sizes: Sizes, measured: dict[str, Measured]) -> str:
             name,
             f"{median(one.ingested):,.0f}",
             f"{median(one.ingested_of_all):,.0f}",
+            f"{median(one.ingest_cpu) * 1000:.2f}",
             *(f"{percentile(one.answered, part) * 1000:.0f}" for part in (0.5, 0.99)),
         ]
         for name, one in measured.items()
@@ -244,13 +256,20 @@ def report(sizes: Sizes, measured: dict[str, Measured]) -> str:
             shown = (f"{percentile(seconds, part):.3f}" for part in (0.5, 0.99, 1))
             cut.append([name, f"{devices:,}", f"{len(seconds):,}", *shown])
     settled = [
-        [name, f"{one.first_sweep:.1f}", f"{median(one.settled):.1f}", f"{max(one.settled):.1f}", f"{median(one.allowed):.1f}"]
+        [name, f"{one.first_sweep:.1f}", f"{median(one.settled):.1f}", f"{max(one.settled):.1f}", f"{median(one.allowed):.1f}", f"{median(one.settle_cpu) * 1000:.1f}"]
         for name, one in measured.items()
     ]  # fmt: skip
     lines = [
         table(
             f"Notifications stored per second, {CONNECTIONS} connections, while the bridge asks about their devices",
-            ["arrangement", f"about {CHATTY} devices", f"about {sizes.devices:,}", "answered in ms: p50", "p99"],
+            [
+                "arrangement",
+                f"about {CHATTY} devices",
+                f"about {sizes.devices:,}",
+                "CPU ms each",
+                "answered in ms: p50",
+                "p99",
+            ],
             taken,
         ),
         table(
@@ -260,7 +279,7 @@ def report(sizes: Sizes, measured: dict[str, Measured]) -> str:
         ),
         table(
             f"{sizes.devices:,} devices settled, in seconds",
-            ["arrangement", "first sweep, from the start", "denied", "worst", "allowed"],
+            ["arrangement", "first sweep, from the start", "denied", "worst", "allowed", "CPU ms each"],
             settled,
         ),
         "",
