@@ -29,8 +29,11 @@ def bridge(bridged):
 
 
 def told(store, **changes):
+    """Moments are those of `NOW`, which was when the tests were collected, carried on to the present."""
+    since = datetime.now(UTC) - NOW
+    said = {name: one + since if isinstance(one, datetime) else one for name, one in (WELL | changes).items()}
     with store.bookkeeping() as writer:
-        mdm_sources.change(writer, "ws1", **(WELL | changes))
+        mdm_sources.change(writer, "ws1", **said)
 
 
 def heard(store, bridge, organization_id="m-any"):
