@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.support.mdm_world import Clock, Desk, MemorySource, posture
 from tests.support.workmail import CONFIGURATION, UNANSWERED, WorkMailInMemory
 
@@ -41,7 +41,7 @@ POLICY = Policy(allow_hours=ALLOW_HOURS, grace_minutes=30)
 KEY = "target:workmail"
 EXAMPLES = int(os.environ.get("GATEPOST_WORLDS", "12"))
 
-people, ids = st.sampled_from(PEOPLE), st.sampled_from(IDS)
+people, ids, keys = st.sampled_from(PEOPLE), st.sampled_from(IDS), st.sampled_from(["1", "2", "3"])
 
 
 class Killed(BaseException):
@@ -50,8 +50,6 @@ class Killed(BaseException):
 
 class World(RuleBasedStateMachine):
     """The machine; `true` is what the MDM knows, `told` what it wants to tell."""
-
-    keys = Bundle("keys")
 
     @initialize(write_deny=st.booleans())
     def begin(self, write_deny):
@@ -76,6 +74,11 @@ class World(RuleBasedStateMachine):
         self.gone_for_good: set[tuple[str, str]] = set()
         self.held = []
         self.deliver_()
+        for key, person, device_id in zip("123", PEOPLE, IDS, strict=True):
+            self.source.devices[key] = posture(key, device_id, user=person, clock=self.clock)
+            self._changed(key)
+            self._tell(key)
+        self.desk.work(1)
 
     def teardown(self):
         if hasattr(self, "store"):
@@ -103,45 +106,35 @@ class World(RuleBasedStateMachine):
                     for device_id in one.device_ids:
                         self.true_until[self.people[address], device_id] = self.clock()
 
-    @rule(target=keys, key=st.sampled_from(["1", "2", "3", "4"]), person=people, device_id=st.none() | ids)
+    @rule(key=keys, person=people, device_id=st.none() | ids)
     def enroll(self, key, person, device_id):
         now = [] if device_id is None else [device_id]
         self.source.devices[key] = posture(key, *now, user=person, clock=self.clock, compliance=Compliance.PENDING)
         self._changed(key)
-        return key
 
     @rule(key=keys, compliance=st.sampled_from([Compliance.COMPLIANT, *Compliance]))
     def check(self, key, compliance):
         if key in self.source.devices:
             self._is(key, compliance=compliance)
 
-    @rule(key=keys, compromised=st.booleans())
-    def jailbreak(self, key, compromised):
-        if key in self.source.devices:
-            self._is(key, compromised=compromised)
+    @rule(key=keys, data=st.data())
+    def it_changes(self, key, data):
+        if key not in self.source.devices:
+            return
+        match data.draw(st.sampled_from(["compromised", "unenrolled", "reassigned", "new ids", "deleted"])):
+            case "compromised":
+                self._is(key, compromised=data.draw(st.booleans()))
+            case "unenrolled":
+                self._is(key, managed=Managed.NO, device_ids=(), user_addresses=())
+            case "reassigned":
+                self._is(key, user_addresses=(data.draw(people),))
+            case "new ids":
+                self._is(key, device_ids=tuple(sorted(data.draw(st.sets(ids)))))
+            case "deleted":
+                del self.source.devices[key]
+                self._changed(key)
 
-    @rule(key=keys)
-    def unenroll(self, key):
-        if key in self.source.devices:
-            self._is(key, managed=Managed.NO, device_ids=(), user_addresses=())
-
-    @rule(key=keys, person=people)
-    def reassign(self, key, person):
-        if key in self.source.devices:
-            self._is(key, user_addresses=(person,))
-
-    @rule(key=keys, device_ids=st.sets(ids))
-    def new_ids(self, key, device_ids):
-        if key in self.source.devices:
-            self._is(key, device_ids=tuple(sorted(device_ids)))
-
-    @rule(key=keys)
-    def delete(self, key):
-        if self.source.devices.pop(key, None) is not None:
-            self._changed(key)
-
-    @rule()
-    def all_check_in(self):
+    def _all_check_in(self):
         for key, one in self.source.devices.items():
             self.source.devices[key] = replace(one, state_time=self.clock())
         self._allowed_now()
@@ -189,29 +182,51 @@ class World(RuleBasedStateMachine):
     @rule(key=keys, compliance=st.sampled_from(Compliance))
     def it_changes_while_it_is_asked_about(self, key, compliance):
         if key in self.source.devices:
+            self.clock.forward(seconds=121)  # of whoever else has it, the lease is over
             self._tell(key)
             looked = [self.desk.look(claim) for claim in self.desk.claim()]
             self._is(key, compliance=compliance)
             self._tell(key)
             self.desk.settling.settle(looked)
+            self._work_and_see(key)
 
     @rule(key=keys, compliance=st.sampled_from(Compliance))
     def a_slow_worker_writes_too_late(self, key, compliance):
         if key in self.source.devices:
+            self.clock.forward(seconds=121)  # of whoever else has it, the lease is over
             self._tell(key)
             looked = [self.desk.look(claim) for claim in self.desk.claim(lease=1)]
             self.clock.forward(seconds=2)
             self._is(key, compliance=compliance)
             self._tell(key)
+            if self._work_and_see(key):
+                self.desk.settling.settle(looked)
+                self._see(key)
+
+    def _work_and_see(self, key):
+        if self.source.errors:
+            return False
+        self.desk.work(1)
+        self._see(key)
+        return True
+
+    def _see(self, key):
+        with self.store.read() as reader:
+            self._same(key, mdm_devices.known(reader, "mdm", key))
+
+    @rule(key=keys, kill=st.sampled_from(["put", "delete"]), compromised=st.booleans())
+    def it_is_written_to_workmail_by_one_who_dies(self, key, kill, compromised):
+        if key in self.source.devices:
+            self._is(key, compromised=compromised)
+            self._tell(key)
             self.desk.work(1)
-            self.desk.settling.settle(looked)
+            self.deliver_to_workmail(kill)
 
     def _tell(self, key):
         self.desk.tell(key)
         self.acknowledged[key] = self.versions[key]
 
-    @rule()
-    def workers_die(self):
+    def _workers_die(self):
         self.held = []
         self.desk.restart()
         self.deliver_()
@@ -230,19 +245,24 @@ class World(RuleBasedStateMachine):
         for claim in claims:
             asyncio.run(sweeps._sweep(claim))
 
+    @rule(what=st.sampled_from(["expiry", "mdm away", "workmail away", "workers die", "all check in"]))
+    def it_happens(self, what):
+        match what:
+            case "expiry":
+                overrides.expire(self.context)
+            case "mdm away":
+                self.source.errors.extend([SourceUnavailable("away", retry_after=60)] * 2)
+            case "workmail away":
+                self.cloud.errors.extend([None, UNANSWERED, UNANSWERED])
+            case "workers die":
+                self._workers_die()
+            case "all check in":
+                self._all_check_in()
+
     @rule()
-    def expire(self):
-        overrides.expire(self.context)
+    def workmail_is_written(self):
+        self.deliver_to_workmail(None)
 
-    @rule(times=st.integers(1, 4))
-    def the_mdm_is_away(self, times):
-        self.source.errors.extend([SourceUnavailable("away", retry_after=60)] * times)
-
-    @rule(times=st.integers(1, 4))
-    def workmail_is_away(self, times):
-        self.cloud.errors.extend([None, *[UNANSWERED] * times])
-
-    @rule(kill=st.sampled_from([None, "put", "delete"]))
     def deliver_to_workmail(self, kill):
         def die(name):
             if name == kill:
@@ -256,7 +276,7 @@ class World(RuleBasedStateMachine):
                 asyncio.run(self.delivery.deliver(claim))
             except Killed:
                 self.cloud.after = None
-                self.workers_die()
+                self._workers_die()
                 break
         self.cloud.after = None
 
@@ -405,7 +425,7 @@ def test_the_world(tmp_path):
         World,
         settings=settings(
             max_examples=EXAMPLES,
-            stateful_step_count=40,
+            stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
