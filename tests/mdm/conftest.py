@@ -1,4 +1,3 @@
-
 import pytest
 from tests.support import amazon_sample
 from tests.support.mdm_world import Clock, Desk, MemorySource
