@@ -53,6 +53,7 @@ class Addresses:
         self._organization_id = organization_id
         self._users: dict[str, str | None] = {}
         self._new: dict[str, str] = {}
+        self._organizations: dict[str, Organization | None] = {}
 
     def user_of(self, address: str) -> str | None:
         """`<organization id>/<user id>`; of nobody yet, where an open directory will take the address up; None: nobody's."""
@@ -81,9 +82,14 @@ class Addresses:
         return f"{organization_id}/{user_id}"
 
     def _organization(self, address: str) -> Organization | None:
-        if self._organization_id is not None:
-            return organizations.get(self._reader, self._organization_id)
-        return organizations.find_by_domain(self._reader, address.rpartition("@")[2])
+        domain = "" if self._organization_id is not None else address.rpartition("@")[2]
+        if domain not in self._organizations:
+            self._organizations[domain] = (
+                organizations.find_by_domain(self._reader, domain)
+                if self._organization_id is None
+                else organizations.get(self._reader, self._organization_id)
+            )
+        return self._organizations[domain]
 
 
 def decide(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from gatepost.mdm.options import BridgeOptions
     from gatepost.mdm.targets.base import Wish
     from gatepost.mdm.targets.local import LocalTarget, Planned
-    from gatepost.model import Claim, KnownDevice, SourceState
+    from gatepost.model import AppliedOverride, Claim, KnownDevice, SourceState
     from gatepost.store.database import Store, Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -174,12 +174,15 @@ class Settling:
         if _moved(looked):
             mdm_work.done(transaction, claim)
             return Report(looked, Outcome.MOVED)
-        addresses = Addresses(transaction, self._options.organizations.get(claim.source))
+        addresses = turn.addresses(self._options.organizations.get(claim.source))
         savepoint = None if claim.urgent else transaction.connection.begin_nested()
         known, again = self._remember(transaction, looked, addresses)
-        decided = self._decide(transaction, claim, known, addresses)
+        written = []
+        if self._local is not None:
+            written = mdm_applied.of_device(transaction, claim.source, claim.device_key, self._local.name)
+        decided = self._decide(transaction, known, addresses, written)
         wishes = tuple(map(_narrowing, decided.wishes)) if isinstance(answer, Exception) else decided.wishes
-        planned = () if self._local is None else tuple(self._local.plan(transaction, wishes, self._slack))
+        planned = () if self._local is None else tuple(self._local.plan(transaction, wishes, self._slack, written))
         if not self._may(turn, claim, wishes, planned):
             assert savepoint is not None
             savepoint.rollback()  # as if it had not been asked: what is known and what is written belong together
@@ -223,11 +226,12 @@ class Settling:
         return known, since + CONFIRM_GONE
 
     def _decide(
-        self, transaction: Transaction, claim: Claim, known: KnownDevice | None, addresses: Addresses
+        self,
+        transaction: Transaction,
+        known: KnownDevice | None,
+        addresses: Addresses,
+        written: Sequence[AppliedOverride],
     ) -> Decided:
-        written = []
-        if self._local is not None:
-            written = mdm_applied.of_device(transaction, claim.source, claim.device_key, self._local.name)
         if known is not None:
             return decide(transaction, known, addresses, self._options.policy, sources=self._sources, written=written)
         # Nothing accounts for what was written for a device that is not known (any more).
@@ -306,6 +310,13 @@ class _Turn:
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
         self._states: dict[str, SourceState] = {}
+        self._addresses: dict[str | None, Addresses] = {}
+
+    def addresses(self, organization_id: str | None) -> Addresses:
+        # Of all devices of the turn: nobody else writes meanwhile, and whoever is taken up gets the id that he has here.
+        if organization_id not in self._addresses:
+            self._addresses[organization_id] = Addresses(self.transaction, organization_id)
+        return self._addresses[organization_id]
 
     def state(self, source: str) -> SourceState:
         if source not in self._states:

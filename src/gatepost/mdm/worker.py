@@ -8,6 +8,7 @@ depends on what a notification says, on their order, or on their number.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 FETCH_SECONDS = 28.0
 """For all of a source's attempts, 10 seconds each at most: a run ends long before its lease does."""
 
+_LINGER_SECONDS = 0.1
 _TOGETHER = 100  # devices in one call of `settle`
 _STORE_AWAY_SECONDS = 1.0
 
@@ -58,6 +60,7 @@ class Worker:
         self._claiming = Claiming(
             store, call, self._asked, self._look_after, limit=options.workers, park_after=options.park_after
         )
+        self._asking = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -84,7 +87,11 @@ class Worker:
     async def _look_after(self, claim: Claim) -> None:
         begun = time.monotonic()
         source = self._sources[claim.source]
-        answer = await _ask(source, claim.device_key)
+        self._asking += 1
+        try:
+            answer = await _ask(source, claim.device_key)
+        finally:
+            self._asking -= 1
         paused = source.condition.open_until if isinstance(answer, Exception) else None
         if not isinstance(answer, Exception):
             self.answered[claim.source] = self._now()
@@ -98,9 +105,7 @@ class Worker:
 
     async def _settle(self) -> None:
         while True:
-            batch = [await self._answered.get()]
-            while len(batch) < _TOGETHER and not self._answered.empty():
-                batch.append(self._answered.get_nowait())
+            batch = await self._batch()
             batch.sort(key=lambda one: (one[0].claim.source, one[0].claim.device_key))
             try:
                 outcomes = await self._call(self._settling.settle, [looked for looked, _ in batch])
@@ -115,6 +120,19 @@ class Worker:
             for (_, future), outcome in zip(batch, outcomes, strict=True):
                 if not future.done():
                     future.set_result(outcome)
+
+    async def _batch(self) -> list[tuple[Looked, asyncio.Future[Outcome]]]:
+        """What was answered, and what is about to be: asking and settling take turns at the interpreter's lock.
+
+        A thread that settles gives the lock away with each statement, and waits for it for milliseconds as long as the
+        event loop is busy with other answers: together they take several times as long as one after the other.
+        """
+        batch = [await self._answered.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while len(batch) < _TOGETHER and (self._asking or not self._answered.empty()):
+                    batch.append(await self._answered.get())
+        return batch
 
     async def _later(self, batch: Sequence[tuple[Looked, asyncio.Future[Outcome]]], error: StoreError) -> None:
         """The answers keep until the store is back; the fence knows which of them came too late."""

@@ -101,11 +101,7 @@ def get(context: Context, *, organization_id: str, user_id: str, device_id: str)
 
 def both(reader: Reader, organization_id: str, user_id: str, device_id: str) -> tuple[MobileDeviceAccessOverride, ...]:
     """The overrides of (user id, canonical DeviceId), a person's before the bridge's; none, one or both."""
-    found = (
-        mobile_device_access_overrides.get(reader, organization_id, user_id, device_id, owner)
-        for owner in (Owner.PERSON, Owner.BRIDGE)
-    )
-    return tuple(one for one in found if one is not None)
+    return mobile_device_access_overrides.of_pair(reader, organization_id, user_id, device_id)
 
 
 def in_force(context: Context, overrides: Iterable[MobileDeviceAccessOverride]) -> MobileDeviceAccessOverride:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, tuple_
 
 from gatepost.model import AppliedOverride, Effect
 from gatepost.store.encoding import Record
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 _RECORD = Record(AppliedOverride)
 _ROW = mdm_applied.c
+_COLUMNS = [_ROW[name] for name in _RECORD.names]
 _PAIR = (_ROW.organization_id, _ROW.user_id, _ROW.device_id)
 
 
 def get(reader: Reader, target: str, organization_id: str, user_id: str, device_id: str) -> AppliedOverride | None:
     """What was written for the user and the device, or None."""
-    found = _select(reader, _named(target, organization_id, user_id, device_id))
-    return found[0] if found else None
+    values = dict(zip(_NAMES, (target, organization_id, user_id, device_id), strict=True))
+    row = reader.connection.execute(_GET, values).first()
+    return None if row is None else _RECORD.from_columns(row)
 
 
 def put(writer: Writer, applied: AppliedOverride) -> None:
@@ -32,14 +34,15 @@ def put(writer: Writer, applied: AppliedOverride) -> None:
 
 def delete(writer: Writer, target: str, organization_id: str, user_id: str, device_id: str) -> bool:
     """Forget it: the override is taken away, or is somebody else's now; False when there was nothing."""
-    named = _named(target, organization_id, user_id, device_id)
-    return bool(writer.connection.execute(mdm_applied.delete().where(named)).rowcount)
+    values = dict(zip(_NAMES, (target, organization_id, user_id, device_id), strict=True))
+    return bool(writer.connection.execute(_DELETE, values).rowcount)
 
 
 def of_device(reader: Reader, source: str, device_key: str, target: str | None = None) -> list[AppliedOverride]:
     """What was written for the sake of the device, at one target or at all."""
-    where = [_ROW.source == source, _ROW.device_key == device_key]
-    return _select(reader, and_(*where, *([] if target is None else [_ROW.target == target])))
+    rows = reader.connection.execute(_OF_DEVICE, {"of_source": source, "of_device_key": device_key})
+    written = [_RECORD.from_columns(row) for row in rows]
+    return [one for one in written if target is None or one.target == target]
 
 
 def page(reader: Reader, target: str, after: tuple[str, str, str] | None, limit: int) -> list[AppliedOverride]:
@@ -67,12 +70,18 @@ def allowed(reader: Reader, target: str, source: str) -> int:
     return int(reader.connection.execute(statement).scalar_one())
 
 
-def _named(target: str, organization_id: str, user_id: str, device_id: str) -> ColumnElement[bool]:
-    pair = zip(_PAIR, (organization_id, user_id, device_id), strict=True)
-    return and_(_ROW.target == target, *[column == value for column, value in pair])
-
-
 def _select(reader: Reader, condition: ColumnElement[bool], limit: int | None = None) -> list[AppliedOverride]:
-    columns = [_ROW[name] for name in _RECORD.names]
-    statement = select(*columns).where(condition).order_by(_ROW.target, *_PAIR).limit(limit)
+    statement = select(*_COLUMNS).where(condition).order_by(_ROW.target, *_PAIR).limit(limit)
     return [_RECORD.from_columns(row) for row in reader.connection.execute(statement)]
+
+
+# Made once: to make a statement takes several times as long as to run it.
+_NAMES = ("of_target", "of_organization", "of_user", "of_device")
+_NAMED = and_(*[column == bindparam(name) for name, column in zip(_NAMES, (_ROW.target, *_PAIR), strict=True)])
+_GET = select(*_COLUMNS).where(_NAMED)
+_DELETE = mdm_applied.delete().where(_NAMED)
+_OF_DEVICE = (
+    select(*_COLUMNS)
+    .where(_ROW.source == bindparam("of_source"), _ROW.device_key == bindparam("of_device_key"))
+    .order_by(_ROW.target, *_PAIR)
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from gatepost.model import Effect, Kind, MobileDeviceAccessOverride, Owner
 from gatepost.store.tables import NounTable
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _OVERRIDES: NounTable[MobileDeviceAccessOverride] = NounTable(Kind.MOBILE_DEVICE_ACCESS_OVERRIDE)
 _TABLE = _OVERRIDES.table
+_OF_PAIR = select(*[_TABLE.c[name] for name in _OVERRIDES.record.names]).where(
+    _TABLE.c.organization_id == bindparam("of_organization"),
+    _TABLE.c.user_id == bindparam("of_user"),
+    _TABLE.c.device_id == bindparam("of_device"),
+)
 _BEHIND = "~"  # sorts behind every owner
 
 
@@ -24,6 +29,15 @@ def get(
 ) -> MobileDeviceAccessOverride | None:
     """The override of that owner, or None; `device_id` is canonical."""
     return _OVERRIDES.get(reader, organization_id, user_id, device_id, owner.value)
+
+
+def of_pair(
+    reader: Reader, organization_id: str, user_id: str, device_id: str
+) -> tuple[MobileDeviceAccessOverride, ...]:
+    """The overrides of (user, device), a person's before the bridge's; none, one or both."""
+    pair = {"of_organization": organization_id, "of_user": user_id, "of_device": device_id}
+    found = [_OVERRIDES.record.from_columns(row) for row in reader.connection.execute(_OF_PAIR, pair)]
+    return tuple(sorted(found, key=lambda one: one.owner is Owner.BRIDGE))
 
 
 def expired(reader: Reader, now: datetime, limit: int) -> list[MobileDeviceAccessOverride]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from gatepost.model import address_key
 from gatepost.store.errors import UniqueViolation
@@ -40,12 +40,15 @@ class NameTable:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._organization, self._key, self._id = table.columns
+        self._owners = select(self._id).where(
+            self._organization == bindparam("organization"), self._key.in_(bindparam("wanted", expanding=True))
+        )
 
     def owners(self, reader: Reader, organization_id: str, wanted: Collection[str]) -> list[str]:
         """The ids of those who have one of these keys, in their order."""
         # sorted here: asked to sort by id, SQLite reads all of the organization by another index, which is in that order
-        statement = select(self._id).where(self._organization == organization_id, self._key.in_(wanted))
-        return sorted(set(reader.connection.execute(statement).scalars()))
+        names = {"organization": organization_id, "wanted": list(wanted)}
+        return sorted(set(reader.connection.execute(self._owners, names).scalars()))
 
     def owners_in_domain(self, reader: Reader, organization_id: str, domain: str) -> list[str]:
         """The ids of those who have a name in the mail domain (lower case), in the order of the names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, true
+from sqlalchemy import bindparam, delete, insert, select, true
 
 from gatepost.model import Kind, Organization, OrganizationState
 from gatepost.store.errors import UniqueViolation
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ORGANIZATIONS: NounTable[Organization] = NounTable(Kind.ORGANIZATION)
 _TABLE = _ORGANIZATIONS.table
+_OF_DOMAIN = select(mail_domains.c.organization_id).where(mail_domains.c.domain == bindparam("of_domain"))
 
 
 def get(reader: Reader, organization_id: str) -> Organization | None:
@@ -25,9 +26,7 @@ def get(reader: Reader, organization_id: str) -> Organization | None:
 
 def find_by_domain(reader: Reader, domain: str) -> Organization | None:
     """The organization that has the mail domain, in any case of letters; None when none has."""
-    found = reader.connection.execute(
-        select(mail_domains.c.organization_id).where(mail_domains.c.domain == domain.lower())
-    ).scalar()
+    found = reader.connection.execute(_OF_DOMAIN, {"of_domain": domain.lower()}).scalar()
     return None if found is None else get(reader, found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import and_, delete, func, select, tuple_
+from sqlalchemy import and_, bindparam, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatepost.store.encoding import RECORDS, Record
@@ -52,6 +52,11 @@ class NounTable(Generic[N]):
         self.key_names = tuple(column.name for column in self.table.primary_key if column.name != "organization_id")
         self._columns = [self.table.c[name] for name in self.record.names]
         self._key = [self.table.c[name] for name in self.key_names]
+        # made once: to make a statement takes several times as long as to run it
+        self._names = ("organization_id", *self.key_names)
+        named = and_(*[self.table.c[name] == bindparam(f"of_{name}") for name in self._names])
+        self._get = select(*self._columns).where(named)
+        self._delete = delete(self.table).where(named)
 
     def key(self, noun: N) -> tuple[str, ...]:
         """The noun's key."""
@@ -59,8 +64,8 @@ class NounTable(Generic[N]):
 
     def get(self, reader: Reader, organization_id: str, *key: str) -> N | None:
         """The noun, or None."""
-        found = self.select(reader, self._named(organization_id, key))
-        return found[0] if found else None
+        row = reader.connection.execute(self._get, self._named(organization_id, key)).first()
+        return None if row is None else self.record.from_columns(row)
 
     def put(self, transaction: Transaction, noun: Any, **derived: object) -> int:
         """Write the row, with columns that are not the noun's own (`derived`); returns the change's revision."""
@@ -69,7 +74,7 @@ class NounTable(Generic[N]):
 
     def delete(self, transaction: Transaction, organization_id: str, *key: str) -> bool:
         """Remove the row; False, and no change, when there was none."""
-        deleted = transaction.connection.execute(delete(self.table).where(self._named(organization_id, key)))
+        deleted = transaction.connection.execute(self._delete, self._named(organization_id, key))
         if deleted.rowcount:
             transaction.change(self.kind, organization_id, key, None)
         return bool(deleted.rowcount)
@@ -98,6 +103,6 @@ class NounTable(Generic[N]):
         statement = select(func.count()).where(self.table.c.organization_id == organization_id)
         return int(reader.connection.execute(statement.select_from(self.table)).scalar_one())
 
-    def _named(self, organization_id: str, key: Sequence[str]) -> ColumnElement[bool]:
-        pairs = zip(self._key, key, strict=True)
-        return and_(self.table.c.organization_id == organization_id, *[column == value for column, value in pairs])
+    def _named(self, organization_id: str, key: Sequence[str]) -> dict[str, str]:
+        pairs = zip(self._names, (organization_id, *key), strict=True)
+        return {f"of_{name}": value for name, value in pairs}

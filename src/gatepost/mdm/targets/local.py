@@ -15,7 +15,7 @@ from gatepost.operations.errors import WorkMailError
 from gatepost.store import mdm_applied, organizations, users
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from gatepost.mdm.targets.base import Wish
@@ -42,18 +42,23 @@ class LocalTarget:
         self.name = name
         self._context = Context(store, store.now, "bridge", Role.BRIDGE)
 
-    def plan(self, reader: Reader, wishes: Sequence[Wish], slack: timedelta) -> list[Planned]:
-        """What would be done now."""
-        return [self._planned(reader, wish, slack) for wish in wishes]
+    def plan(
+        self, reader: Reader, wishes: Sequence[Wish], slack: timedelta, written: Iterable[AppliedOverride] = ()
+    ) -> list[Planned]:
+        """What would be done now; `written` is what is known already of what was written."""
+        by_pair = {(one.organization_id, one.user_id, one.device_id): one for one in written if one.target == self.name}
+        return [self._planned(reader, wish, slack, by_pair) for wish in wishes]
 
     def apply(self, transaction: Transaction, planned: Sequence[Planned], known: KnownDevice | None) -> datetime | None:
         """Do it; returns when the first of the ALLOWs that then stand ends, None where none stands."""
         standing = (self._apply(transaction, one, known) for one in planned)
         return min((one for one in standing if one is not None), default=None)
 
-    def _planned(self, reader: Reader, wish: Wish, slack: timedelta) -> Planned:
+    def _planned(
+        self, reader: Reader, wish: Wish, slack: timedelta, written: Mapping[tuple[str, str, str], AppliedOverride]
+    ) -> Planned:
         pair = (wish.organization_id, wish.user_id, wish.device_id)
-        applied = mdm_applied.get(reader, self.name, *pair)
+        applied = written.get(pair) or mdm_applied.get(reader, self.name, *pair)
         by_owner = {one.owner: one for one in operations.both(reader, *pair)}
         present, persons = by_owner.get(Owner.BRIDGE), by_owner.get(Owner.PERSON)
         if applied is not None and present is None and _left(reader, applied):
