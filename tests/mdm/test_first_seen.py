@@ -141,7 +141,14 @@ def test_a_source_that_is_away_is_asked_later_and_one_that_refuses_is_not(desk, 
 
 def test_those_behind_one_do_not_wait_for_a_source_that_is_away(desk, seen, alice, organization_id, clock):
     desk.source.devices["1"] = posture("1", "LAST", clock=clock)
-    desk.source.errors.extend([SourceUnavailable("away")] * 4)
+    find = desk.source.find
+
+    async def away(device_id=None, **more):
+        if device_id != "LAST":
+            raise SourceUnavailable("away")
+        return await find(device_id, **more)
+
+    desk.source.find = away
 
     async def test():
         for number in range(4):
