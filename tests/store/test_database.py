@@ -324,9 +324,8 @@ def test_bookkeeping_after_an_exception_keeps_nothing(store):
         assert mdm_work.backlog(reader).due == 0
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # SQLite: one writer at a time
 def test_bookkeeping_waits_for_no_writers_turn_on_postgresql(store):
-    if store.engine.dialect.name == "sqlite":
-        pytest.skip("one writer at a time")
     with store.begin(), store.bookkeeping() as writer:
         mdm_work.dirty(writer, "ws1", "7")
 

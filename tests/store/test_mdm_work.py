@@ -251,9 +251,8 @@ def test_when_there_is_something_to_do_next(store, clock):
     assert next_due(sources=["fleet"])[0] is None
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # SQLite: one writer at a time
 def test_a_row_that_a_worker_writes_by_is_passed_over_and_not_waited_for(store, clock):
-    if store.engine.dialect.name == "sqlite":
-        pytest.skip("one writer at a time")
     dirty(store, "7", "8")
     claim(store, limit=2)
     clock.at(2)  # both leases are over
