@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from tests.support import nginx, postgres_server, sogo
 from tests.support.mailbox_thread import MailboxThread
+from tests.support.needs import need
 from tests.support.postgres_server import PostgresServer
 from tests.support.sogo import PASSWORDS, Sogo
 
@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from tests.support.stack import Gatepost
 
 ACCOUNTS = {f"{user}@example.com": password for user, password in PASSWORDS.items()}
-
-
-def need(missing: str | None) -> None:
-    """Skip when something is missing; with CI set nothing may be."""
-    if missing is None:
-        return
-    if os.environ.get("CI"):
-        pytest.fail(missing, pytrace=False)
-    pytest.skip(
-        missing
-    )  # without root or Debian the real servers cannot be installed; the sentence says what is missing
 
 
 @pytest.fixture(scope="session")

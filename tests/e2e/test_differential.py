@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.e2e.conftest import boto3_client, need
+from tests.e2e.conftest import boto3_client
 from tests.support import sogo
 from tests.support.hostile import ALICE, ALICE_PASSWORD, ALLOWED, BOBS, DIRECT, load_cases
+from tests.support.needs import need
 from tests.support.recording import RecordingServer, as_sogo, converse, objections
 from tests.support.sogo import Sogo
 from tests.support.stack import Gatepost

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.conftest import ACCOUNTS, boto3_client, need
+from tests.e2e.conftest import ACCOUNTS, boto3_client
 from tests.support import haproxy, nginx
 from tests.support.daemons import free_ports
 from tests.support.haproxy import Haproxy
 from tests.support.mailbox_thread import MailboxThread
+from tests.support.needs import need
 from tests.support.nginx import Nginx
 from tests.support.phone import Phone
 from tests.support.stack import Gatepost

@@ -22,13 +22,18 @@ from tests.support.libwbxml import (
     write_xml,
     xml2wbxml,
 )
+from tests.support.needs import need
 from tests.wire.wbxml.test_decode import ACKNOWLEDGEMENT, FIRST, POLICY
 
 from gatepost.wire.wbxml import Element, WbxmlError, decode, encode
 from gatepost.wire.wbxml.codepages import NAMES
 from gatepost.wire.wbxml.decode import name_of
 
-pytestmark = pytest.mark.skipif(MISSING_PROGRAM, reason="libwbxml2-utils is not installed")
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs():
+    need("the tests against libwbxml need Debian's libwbxml2-utils" if MISSING_PROGRAM else None)
+
 
 ALL_TOKENS = [(page, token) for page in range(27) for token in range(0x05, 0x40)]
 generated = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
