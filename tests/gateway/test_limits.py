@@ -195,7 +195,9 @@ def test_when_all_connections_work_the_next_is_closed(tmp_path):
             for number in range(2):
                 (await r.phone()).send("Ping", device_id=f"PHONE{number}")
             await r.until(lambda: r.mail.parked == 2)
-            assert await (await r.phone()).closed()
+            turned_away = await r.phone()
+            assert (await turned_away.answer()).status == 503
+            assert await turned_away.closed()
             assert r.gateway.metrics.limits == {"connections": 1}
 
     run(story())
@@ -339,5 +341,29 @@ def test_limits_of_documents_are_those_that_were_set(tmp_path):
         async with rig(tmp_path / "other", limits=Limits(document_string_bytes=2_000)) as r:
             phone = await r.phone()
             assert (await phone.post("Settings", encode(long))).status == 400
+
+    run(story())
+
+
+def test_a_request_that_is_lively_for_ever_has_an_end(tmp_path):
+    async def trickle(mail, request, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"1\r\nx\r\n")
+            await asyncio.sleep(0.05)
+        return False
+
+    async def story():
+        limits = Limits(request_seconds=0.5)
+        async with rig(tmp_path, mail=MailServer(answering=trickle), limits=limits) as r:
+            phone = await r.phone()
+            phone.send("FolderSync")
+            assert await phone.reader.readuntil(b"x")
+            await r.until(lambda: len(r.gateway._workings.downstreams) == 0)
+            assert len(r.gateway._workings.connections) == 0
+            parked = await r.phone()
+            r.mail.answering = None
+            parked.send("Ping")
+            assert (await parked.answer()).status == 503
 
     run(story())

@@ -90,7 +90,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = self._workings.clock.now + self.limits.idle_seconds
         if not self._workings.downstreams.add(self):
             self._workings.metrics.limit("connections")
-            self.abort()
+            self.refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The phone has gone: so has its request, at the mail server too."""

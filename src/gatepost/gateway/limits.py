@@ -30,6 +30,7 @@ class Limits:
     idle_seconds: float = 90.0
     answer_seconds: float = 300.0
     parked_seconds: float = 3_660.0
+    request_seconds: float = 7_200.0
 
     @cached_property
     def documents(self) -> wbxml.Limits:

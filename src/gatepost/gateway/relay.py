@@ -97,6 +97,10 @@ class Relay:
         """True once an answer of the mail server is on its way to the phone."""
         return self._answer is not None
 
+    def lasts_too_long(self, now: float) -> bool:
+        """The whole of it has its time, however lively it is; `now` is monotonic."""
+        return now - self._started > self._downstream.limits.request_seconds
+
     @property
     def command(self) -> str:
         """The command's name; OPTIONS has none and is called so."""

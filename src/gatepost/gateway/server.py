@@ -198,6 +198,9 @@ class Gateway:
                 for downstream in self._workings.downstreams:
                     if downstream.deadline < clock.now:
                         downstream.expire()
+                for exchange in self._workings.connections.all():
+                    if exchange.lasts_too_long(clock.now):
+                        exchange.expire()
                 self._workings.redirects.sweep()
                 self._workings.heads.sweep(clock.now)
                 self._workings.notices.sweep()

@@ -33,3 +33,4 @@ class LimitsSettings(Section):
     idle_seconds: Seconds = Field(default=90.0, description=_SECONDS)
     answer_seconds: Seconds = Field(default=300.0, description=_SECONDS)
     parked_seconds: Seconds = Field(default=3_660.0, description=_SECONDS)
+    request_seconds: Seconds = Field(default=7_200.0, description=_SECONDS)
