@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.support.signing import presigned, signed
 
+from gatepost.control import app
 from gatepost.operations import access_keys
 
 
@@ -184,3 +185,34 @@ def test_a_key_that_never_was_and_a_revoked_one_are_told_the_same(server):
     assert answers_to(server, revoked.access_key_id, secret) == missing  # nor does the secret that it had tell more
     names = [json.loads(body)["__type"] for _, _, body in missing]
     assert names == ["UnrecognizedClientException"] * 5 + ["InvalidSignatureException"] * 3
+
+
+def test_a_long_body_of_nobody_is_not_kept(server, signing, monkeypatch):
+    kept = []
+    monkeypatch.setattr("gatepost.control.app._signed", watching(kept))
+    large = b'{"x":"' + b"a" * 500_000 + b'"}'
+    unsigned = [(b"Host", b"x"), (b"X-Amz-Target", b"WorkMailService.ListOrganizations")]
+    strangers = signed(**signing | {"key": "AKIA" + "X" * 16, "body": large})
+    answers = [
+        exchange(server, raw(strangers, headers=unsigned, extra=[length(strangers)])),
+        exchange(server, raw(strangers, extra=[length(strangers)])),
+    ]
+    assert [status for status, _, _ in answers] == [400, 400]
+    assert [json.loads(body)["__type"] for _, _, body in answers] == [
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    ]
+    assert kept == [0, 0], "nobody's body got as far as an operation"
+    ours = signed(**signing | {"body": large})
+    assert exchange(server, raw(ours, extra=[length(ours)]))[0] == 200
+    assert kept == [0, 0, 0, len(large)]
+
+
+def watching(kept):
+    signed_request = app._signed
+
+    def watched(request, body):
+        kept.append(len(body))
+        return signed_request(request, body)
+
+    return watched

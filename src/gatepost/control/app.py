@@ -21,9 +21,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatepost.control import health
-from gatepost.control.authenticate import SignedRequest, claim, verify
+from gatepost.control.authenticate import SignedRequest, claim, key_named, verify
 from gatepost.control.dispatch import operation_named, run
-from gatepost.control.failures import THROTTLING, too_large, too_slow
+from gatepost.control.failures import THROTTLING, RequestError, too_large, too_slow
 from gatepost.control.refusals import RefusalLog
 from gatepost.control.render import failed, failure_of, result
 from gatepost.control.roles import authorize
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 # The largest request of the API, a rule with 2 048 address ranges, has less than 100 KiB.
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DROPPED_BYTES = 16 * MAX_BODY_BYTES
+STRANGERS_BYTES = 16 * 1024  # more of a body is kept only of those who name a key that there is
 BODY_SECONDS = 20.0
 
 _log = structlog.get_logger("gatepost.control")
@@ -161,23 +162,37 @@ class _Endpoint:
         )
 
     async def _read(self, request: Request) -> bytes:
-        """The whole body. Raises `RequestError` when it is too large or too slow."""
+        """The whole body. Raises `RequestError` when it is too large or too slow, or a long one of nobody's."""
         body, size = bytearray(), 0
+        looked, nobody = False, None
         try:
             async with asyncio.timeout(self._body_seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
+                    if size > STRANGERS_BYTES and not looked:
+                        looked, nobody = True, await run_in_threadpool(self._nobody, _signed(request, b""))
+                        body = bytearray() if nobody else body
                     # A client sends first and reads afterwards: what is too large is dropped as it comes, so that the
                     # client gets our answer and not a broken pipe.
                     if size <= MAX_BODY_BYTES:
-                        body += chunk
+                        body += b"" if nobody else chunk
                     elif size > MAX_DROPPED_BYTES:
                         break
         except TimeoutError as error:
             raise too_slow(self._body_seconds) from error
         if size > MAX_BODY_BYTES:
             raise too_large(MAX_BODY_BYTES)
+        if nobody is not None:
+            raise nobody
         return bytes(body)
+
+    def _nobody(self, request: SignedRequest) -> RequestError | None:
+        """How a request is refused whose head names no key; None where it names one, whose signature is still to be seen."""
+        try:
+            key_named(claim(request), request, self._key_of)
+        except RequestError as refused:
+            return refused
+        return None
 
     def _act(self, request: SignedRequest, progress: _Progress) -> dict[str, Any]:
         claimed = claim(request)

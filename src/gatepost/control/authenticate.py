@@ -110,14 +110,21 @@ def verify(
     _check_scope(claim)
     _check_signed_headers(claim.authorization, request)
     _check_payload(claim, request)
-    found = None if _has_token(claim, request) or claim.access_key_id is None else key_of(claim.access_key_id)
-    if found is None:
-        raise RequestError("UnrecognizedClientException", "The security token included in the request is invalid.")
-    key, secret = found
+    key, secret = key_named(claim, request, key_of)
     _check_clock(claim, now)
     if not hmac.compare_digest(_signature(claim, request, secret).encode(), claim.authorization.signature.encode()):
         raise _invalid(_MISMATCH)
     return key
+
+
+def key_named(
+    claim: Claim, request: SignedRequest, key_of: Callable[[str], tuple[AccessKey, str] | None]
+) -> tuple[AccessKey, str]:
+    """The key that the request says it is signed with, and its secret. Raises `RequestError` where there is none."""
+    found = None if _has_token(claim, request) or claim.access_key_id is None else key_of(claim.access_key_id)
+    if found is None:
+        raise RequestError("UnrecognizedClientException", "The security token included in the request is invalid.")
+    return found
 
 
 def _signature(claim: Claim, request: SignedRequest, secret: str) -> str:
