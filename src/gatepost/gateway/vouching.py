@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gatepost.gateway.exchange import Exchange
-from gatepost.wire.eas.request import MalformedRequest, UnknownCommand
 
 
 class Vouching(Exchange):
@@ -15,15 +14,8 @@ class Vouching(Exchange):
 
     __slots__ = ()
 
-    def start(self) -> None:
-        """Look at the head."""
-        try:
-            if self._read_head():
-                self._consider()
-        except UnknownCommand:
-            self._reply(501)
-        except MalformedRequest:
-            self._reply(400)
+    def _read_body(self) -> None:
+        """Not yet: most of it is still to come."""
 
     def _consider(self) -> None:
         if not self._known():
