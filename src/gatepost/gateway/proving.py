@@ -91,9 +91,9 @@ class Proving(Relay):
             workings.metrics.login("refused_lately")
             self._unauthorized()
             return
-        user, device = self._payer()
+        device = self._payer()[1]
         if not workings.prober.asks(authorization):
-            key = workings.proofs.key(f"{user}\0{device}".encode())
+            key = self._budget()
             wait = workings.failed_logins.take(key)
             if wait > 0:
                 workings.metrics.login("over_budget")
@@ -128,6 +128,10 @@ class Proving(Relay):
         else:
             self._unavailable()
 
+    def _budget(self) -> bytes:
+        """The key of the tries that are left."""
+        return self._workings.proofs.key("\0".join(self._payer()).encode())
+
     def _give_back(self) -> None:
         key, self._try = self._try, None
         if key is not None:
@@ -144,8 +148,7 @@ class Proving(Relay):
         """It does not any more: the password was changed, or the account locked."""
         workings = self._workings
         if workings.proofs.forget(self._authorization):
-            user, device = self._payer()
-            workings.failed_logins.take(workings.proofs.key(f"{user}\0{device}".encode()))
+            workings.failed_logins.take(self._budget())
 
     def abandon(self) -> None:
         """The phone has gone: nobody needs to know any more. The try stays taken, the mail server may be at it."""
