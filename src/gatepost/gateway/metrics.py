@@ -95,32 +95,28 @@ class GatewayMetrics(Collector):
         )
         for kind, histogram in self.seconds.items():
             seconds.add_metric((kind,), histogram.buckets(), histogram.total)
-        logins = CounterMetricFamily(
-            "gatepost_logins",
-            "Credentials that the mail server had not accepted within the last day, by what came of them.",
-            labels=("outcome",),
-        )
-        for outcome, count in list(self.logins.items()):
-            logins.add_metric((outcome,), count)
-        limits = CounterMetricFamily(
-            "gatepost_limits_reached", "Requests and connections that a limit kept out, by setting.", labels=("limit",)
-        )
-        for name, count in list(self.limits.items()):
-            limits.add_metric((name,), count)
-        ignored = CounterMetricFamily(
-            "gatepost_forwarding_headers_ignored",
-            "Requests and connections on which somebody who is no trusted proxy said where he comes from, by header.",
-            labels=("header",),
-        )
-        for header, count in list(self.forwarding_headers_ignored.items()):
-            ignored.add_metric((header,), count)
         yield from (
             decisions,
             requests,
             seconds,
-            logins,
-            limits,
-            ignored,
+            _counted(
+                "gatepost_logins",
+                "Credentials that the mail server had not accepted within the last day, by what came of them.",
+                "outcome",
+                self.logins,
+            ),
+            _counted(
+                "gatepost_limits_reached",
+                "Requests and connections that a limit kept out, by setting.",
+                "limit",
+                self.limits,
+            ),
+            _counted(
+                "gatepost_forwarding_headers_ignored",
+                "Requests and connections on which somebody who is no trusted proxy said where he comes from, by header.",
+                "header",
+                self.forwarding_headers_ignored,
+            ),
             CounterMetricFamily(
                 "gatepost_proxy_headers_refused",
                 "Connections of trusted proxies that were closed for want of a PROXY header.",
@@ -130,3 +126,11 @@ class GatewayMetrics(Collector):
         )
         for name, (text, value) in self.gauges.items():
             yield GaugeMetricFamily(name, text, value=value())
+
+
+def _counted(name: str, text: str, label: str, counts: dict[str, int]) -> CounterMetricFamily:
+    """The counts with one label each; they may grow meanwhile, in another thread."""
+    counter = CounterMetricFamily(name, text, labels=(label,))
+    for value, count in list(counts.items()):
+        counter.add_metric((value,), count)
+    return counter
