@@ -28,7 +28,6 @@ def test_the_longest_idle_one_makes_room():
     assert (old.aborted, busy.aborted, new.aborted) == ([1], [], [1])
     assert len(everybody) == 3
     assert [entry["event"] for entry in logged] == ["connections.full"]
-    assert everybody.made_room == 2
 
 
 def test_when_all_are_busy_the_newcomer_is_turned_away():
@@ -37,7 +36,6 @@ def test_when_all_are_busy_the_newcomer_is_turned_away():
     assert all(everybody.add(one) for one in busy)
     assert not everybody.add(Connection())
     assert set(everybody) == set(busy)
-    assert everybody.turned_away == 1
 
 
 def test_a_crowd_at_the_door_is_let_in_in_groups():

@@ -24,8 +24,6 @@ class Downstreams:
         self._most = most
         self._open: set[Downstream] = set()
         self._told = False
-        self.made_room = 0
-        self.turned_away = 0
 
     def __len__(self) -> int:
         """How many there are."""
@@ -53,9 +51,7 @@ class Downstreams:
             for one in idle:
                 one.abort()
                 self._open.discard(one)
-            self.made_room += len(idle)
             if not idle:
-                self.turned_away += 1
                 return False
         self._open.add(downstream)
         return True

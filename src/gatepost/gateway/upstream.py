@@ -70,7 +70,6 @@ class Upstream:
         self._connecting = 0
         self._keeps_alive = False
         self._now = time.monotonic()  # as of the last sweep
-        self.connects = 0
 
     def __len__(self) -> int:
         """How many connections are open."""
@@ -127,7 +126,6 @@ class Upstream:
                 )
         except (OSError, TimeoutError) as error:
             raise UpstreamError(f"cannot connect to the mail server: {str(error) or 'timed out'}") from error
-        self.connects += 1
         self._open.add(connection)
         return connection
 
