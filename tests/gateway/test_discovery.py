@@ -10,7 +10,7 @@ from tests.support.gateway import ALICE, WRONG_PASSWORD, basic, rig, run
 
 from gatepost.engine import Decision, Reason
 from gatepost.gateway import discovery
-from gatepost.gateway.discovery import asks, own_url
+from gatepost.gateway.discovery import asks
 from gatepost.model import Effect
 from gatepost.operations import access_control_rules, registrations, users
 from gatepost.wire.autodiscover import MOBILESYNC_REQUEST, MOBILESYNC_RESPONSE
@@ -386,16 +386,3 @@ def test_whose_business_a_target_is():
     assert asks(b"/AutoDiscover/x?y")
     for target in (b"/", b"/autodiscover", b"/Microsoft-Server-ActiveSync?Cmd=Ping", b"http://a/autodiscover/", b"*"):
         assert not asks(target)
-
-
-@pytest.mark.parametrize("host", ["eas.example.com", "EAS.example.com:8443", "192.0.2.1", "[2001:db8::1]:443", "a"])
-def test_plain_hosts(host):
-    assert own_url(None, host.encode()) == f"https://{host}"
-
-
-@pytest.mark.parametrize(
-    "host", [None, b"", b"a/b", b"a b", b"a:", b"a:b", b".a", b"a.", b"[a]", b"a\xff", b"u@a", b"a" * 300]
-)
-def test_what_is_no_host(host):
-    assert own_url(None, host) is None
-    assert own_url("https://a.example", host) == "https://a.example"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.gateway.configuration import UpstreamAddress, upstream_address
-from gatepost.gateway.locations import LocationRefused, Locations, redirects
+from gatepost.gateway.locations import LocationRefused, Locations, own_url, redirects
 
 HOME = upstream_address("https://mail.example.com")
 LISTED = ("mail2.example.com", "mail3.example.com:8443", "[2001:db8::2]", "[2001:db8::3]:444", "192.0.2.7")
@@ -261,3 +261,16 @@ def test_where_the_phone_finds_the_gateway(host, public_url, expected):
 @pytest.mark.parametrize("host", [None, b"", b"a b", b"a\r\nX: y", b"evil/path", b"user@evil", b"a:b", b"a:123456"])
 def test_an_address_that_cannot_be_one_is_not_said(host):
     assert locations().here(host) is None
+
+
+@pytest.mark.parametrize("host", ["eas.example.com", "EAS.example.com:8443", "192.0.2.1", "[2001:db8::1]:443", "a"])
+def test_plain_hosts(host):
+    assert own_url(None, host.encode()) == f"https://{host}"
+
+
+@pytest.mark.parametrize(
+    "host", [None, b"", b"a/b", b"a b", b"a:", b"a:b", b".a", b"a.", b"[a]", b"a\xff", b"u@a", b"a" * 300]
+)
+def test_what_is_no_host(host):
+    assert own_url(None, host) is None
+    assert own_url("https://a.example", host) == "https://a.example"

@@ -6,7 +6,6 @@ control rules may refuse the action AutoDiscover: a phone that is denied runs Au
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from gatepost.engine import AccessRequest, Reason, access_control_effect
 from gatepost.gateway.configuration import EAS_PATH
 from gatepost.gateway.forwarding import Asked
+from gatepost.gateway.locations import own_url
 from gatepost.gateway.proving import Proving
 from gatepost.model import Action, Effect
 from gatepost.wire import autodiscover, basic_auth
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _BEGINNING = b"/autodiscover/"
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::[0-9]{1,5})?")
 _NEVER_STORED = (b"Cache-Control", b"no-store")
 _XML = (b"Content-Type", b"text/xml; charset=utf-8")
 _JSON = (b"Content-Type", b"application/json; charset=utf-8")
@@ -40,14 +39,6 @@ _JSON = (b"Content-Type", b"application/json; charset=utf-8")
 def asks(target: bytes) -> bool:
     """True for a request target that is Autodiscover's business."""
     return target[: len(_BEGINNING)].lower() == _BEGINNING
-
-
-def own_url(public_url: str | None, host: bytes | None) -> str | None:
-    """How phones reach this gateway: `public_url`, else https and the Host they asked for if that is a plain host[:port]."""
-    if public_url is not None:
-        return public_url
-    name = b"" if host is None else host
-    return f"https://{name.decode('latin-1')}" if _HOST.fullmatch(name.decode("latin-1")) else None
 
 
 class Discovery(Proving):

@@ -25,7 +25,7 @@ _LOCATION = re.compile(
 )
 _RELATIVE = re.compile(rb"(/(?!/)[^?#]*)(?:[?#].*)?")
 _PATH = re.compile(rb"((?:/(?!\.{1,2}/)[a-z0-9._~-]+)*/microsoft-server-activesync)(?:/default\.eas)?/?", re.IGNORECASE)
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::[0-9]{1,5})?")
 
 
 def redirects(status: int) -> bool:
@@ -52,8 +52,10 @@ class Locations:
         self._home = home
         self._own = _server(home)
         self._allowed = frozenset(map(_allowed, redirect_hosts))
-        self._public_url = None if public_url is None else public_url.rstrip("/").encode()
-        self._public_authority = None if self._public_url is None else _plain(self._public_url.partition(b"://")[2])
+        self._public_url = None if public_url is None else public_url.rstrip("/")
+        self._public_authority = (
+            None if self._public_url is None else _plain(self._public_url.partition("://")[2].encode())
+        )
 
     @property
     def others(self) -> bool:
@@ -84,12 +86,8 @@ class Locations:
 
     def here(self, host: bytes | None) -> bytes | None:
         """The gateway's own URL for a phone that reached it as `host`; None when that cannot be known."""
-        own = self._public_url
-        if own is None:
-            if host is None or not _HOST.fullmatch(host):
-                return None
-            own = b"https://" + host
-        return own + EAS_PATH.encode()
+        own = own_url(self._public_url, host)
+        return None if own is None else (own + EAS_PATH).encode()
 
     def _address(self, value: bytes, current: UpstreamAddress) -> UpstreamAddress:
         if len(value) > _MOST_BYTES or _NOT_IN_A_URL.search(value):
@@ -127,6 +125,14 @@ class Locations:
         usual = address.port == (443 if address.tls else 80)
         if (address.host, address.port) not in self._allowed and not (usual and (address.host, None) in self._allowed):
             raise LocationRefused("to a host that is not listed", authority, "gateway.redirect_hosts")
+
+
+def own_url(public_url: str | None, host: bytes | None) -> str | None:
+    """How phones reach this gateway: `public_url`, else https and the Host they asked for if that is a plain host[:port]."""
+    if public_url is not None:
+        return public_url
+    name = "" if host is None else host.decode("latin-1")
+    return f"https://{name}" if _HOST.fullmatch(name) else None
 
 
 def _server(address: UpstreamAddress) -> tuple[str, int, bool]:
