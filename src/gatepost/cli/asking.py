@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gatepost.engine import RuleSet
+    from gatepost.model import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ def require_user_id(ruleset: RuleSet, user: str) -> str:
             ExitCode.NOT_FOUND, f"there is no user `{user}` in organization {ruleset.organization.organization_id}"
         )
     return user_id
+
+
+def name_of(user: User | None, user_id: str) -> str:
+    """What people call the user: the address, else the name; the id of one who is not known."""
+    return user_id if user is None else user.email or user.name
 
 
 def find_device(devices: Iterable[Device], user_id: str | None, device_id: str) -> Device | None:

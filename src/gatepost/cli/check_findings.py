@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gatepost.cli.asking import name_of
 from gatepost.operations import modes
 
 if TYPE_CHECKING:
@@ -149,5 +150,4 @@ def _networks(networks: Sequence[Network]) -> str:
 
 
 def _name(asked: Asked, user_id: str) -> str:
-    user = asked.ruleset.users.get(user_id)
-    return user_id if user is None else user.email or user.name
+    return name_of(asked.ruleset.users.get(user_id), user_id)

@@ -5,14 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gatepost.cli.asking import find_device, question, require_user_id
+from gatepost.cli.asking import find_device, name_of, question, require_user_id
 from gatepost.cli.failure import ExitCode, Failure
-from gatepost.cli.opening import Rules, opened, read_rules, read_settings
+from gatepost.cli.opening import Rules, acting, opened, read_rules, read_settings
 from gatepost.cli.options import AsJson, Config, Organization
 from gatepost.cli.screen import answers, moment, print_json, table
 from gatepost.engine import Decision, decide
 from gatepost.model import Device, canonical_device_id
-from gatepost.operations.context import Context
 from gatepost.operations.devices import forget
 
 app = typer.Typer(help="Every phone that logged in, refused ones included.", no_args_is_help=True)
@@ -98,8 +97,7 @@ def forget_devices(
     with opened(settings) as store:
         rules = read_rules(store, settings, organization_id)
         user_id = require_user_id(rules.ruleset, user) if user else None
-        now = datetime.now(UTC)
-        since = now - timedelta(days=not_seen_for or 0)
+        since = datetime.now(UTC) - timedelta(days=not_seen_for or 0)
         these = [
             one
             for one in rules.devices
@@ -107,7 +105,7 @@ def forget_devices(
             and (device is None or one.device_id == canonical_device_id(device))
             and one.last_seen <= since
         ]
-        forgotten = forget(Context(store, lambda: now, "gatepost devices"), these)
+        forgotten = forget(acting(store), these)
     if not forgotten and device is not None:
         raise Failure(ExitCode.NOT_FOUND, f"`{user}` has no such device `{device}`: see `gatepost devices list`")
     answers().print(f"{forgotten} device{'' if forgotten == 1 else 's'} forgotten")
@@ -124,8 +122,7 @@ def _decision(rules: Rules, device: Device) -> Decision:
 
 
 def _name(rules: Rules, device: Device) -> str:
-    user = rules.ruleset.users.get(device.user_id)
-    return device.user_id if user is None else user.email or user.name
+    return name_of(rules.ruleset.users.get(device.user_id), device.user_id)
 
 
 def _row(rules: Rules, device: Device) -> tuple[str | None, ...]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from gatepost.cli.asking import name_of
 from gatepost.cli.mdm_reading import STORE
 from gatepost.cli.screen import moment
 from gatepost.mdm.deciding import Addresses, claimed_ids, decide
@@ -158,7 +159,7 @@ def _changed(reader: Reader, wish: Wish, todo: Step, before: Effect | None) -> I
         return
     user = users.get(reader, wish.organization_id, wish.user_id)
     yield WouldChange(
-        user=wish.address or (wish.user_id if user is None else user.email or user.name),
+        user=wish.address or name_of(user, wish.user_id),
         device_id=wish.device_id,
         before=None if before is None else before.value,
         after=None if after is None else after.value,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -33,9 +31,6 @@ DeviceKey: TypeAlias = Annotated[
     str | None,
     typer.Option("--device", metavar="KEY", help="Only the device with this key in the MDM.", show_default=False),
 ]
-
-_AGO = re.compile(r"([0-9]{1,6})([mhdw])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 def read_bridge(config: Path | None) -> tuple[Settings, BridgeConfiguration]:
@@ -74,16 +69,3 @@ def require_source(bridge: BridgeConfiguration, source: str | None) -> tuple[str
     if source is not None and source not in names:
         raise Failure(ExitCode.NOT_FOUND, f"there is no source `{source}`: there are {', '.join(names)}")
     return names if source is None else (source,)
-
-
-def since(text: str, now: datetime) -> datetime:
-    """A moment in the past: `30m`, `12h`, `7d`, `2w` ago, or in ISO 8601. Raises Failure."""
-    if found := _AGO.fullmatch(text):
-        return now - int(found[1]) * _UNITS[found[2]]
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Failure(
-            ExitCode.USAGE, f"--since: expected 30m, 12h, 7d, 2w or a moment like 2026-12-24T18:00, got `{text}`"
-        ) from None
-    return at.astimezone(UTC)  # without a zone: this machine's

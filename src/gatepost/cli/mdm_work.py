@@ -7,7 +7,8 @@ import typer
 
 from gatepost.cli.asking import require_user_id
 from gatepost.cli.failure import ExitCode, Failure
-from gatepost.cli.mdm_reading import DeviceKey, SourceName, read_bridge, require_source, since, written_for
+from gatepost.cli.mdm_reading import DeviceKey, SourceName, read_bridge, require_source, written_for
+from gatepost.cli.moments import since
 from gatepost.cli.opening import opened, read_rules, read_settings
 from gatepost.cli.options import AsJson, Config, Organization
 from gatepost.cli.screen import answers, moment, print_json, table

@@ -1,24 +1,24 @@
 """`gatepost override`: what a person decides about one user's device, for a while or until it is taken back."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from gatepost.cli import moments
+from gatepost.cli.asking import name_of
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.opening import Rules, acting, opened, read_rules, read_settings
 from gatepost.cli.options import AsJson, Config, Organization
 from gatepost.cli.screen import answers, moment, print_json, table
-from gatepost.model import Effect, MobileDeviceAccessOverride
+from gatepost.model import Effect, MobileDeviceAccessOverride, canonical_device_id
 from gatepost.operations import mobile_device_access_overrides
 from gatepost.operations.errors import WorkMailError
 
 app = typer.Typer(help="Decisions of people about one user's device.", no_args_is_help=True)
 
 _DEVICE_ID = re.compile(r"[A-Za-z0-9]{1,32}")
-_FOR = re.compile(r"([0-9]{1,6})([mhdw])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 User: TypeAlias = Annotated[
     str, typer.Option("--user", metavar="U", help="A login, address, alias or user id.", show_default=False)
@@ -47,7 +47,7 @@ def put_override(
     """Allow or deny one device of one user, whatever the rules say."""
     if not _DEVICE_ID.fullmatch(device):
         raise Failure(ExitCode.USAGE, f"`{device}` is no DeviceId: 1 to 32 letters and digits")
-    until = None if expires is None else _moment(expires, datetime.now(UTC))
+    until = None if expires is None else moments.until(expires, datetime.now(UTC))
     settings = read_settings(config)
     with opened(settings) as store:
         rules = read_rules(store, settings, organization_id)
@@ -64,7 +64,7 @@ def put_override(
         except WorkMailError as error:
             raise Failure(ExitCode.NOT_FOUND, f"`{user}`: {error}") from None
     answers().print(
-        f"{effect.value} for {user}, device {device.upper()}{'' if until is None else f', until {moment(until)}'}"
+        f"{effect.value} for {user}, device {canonical_device_id(device)}{'' if until is None else f', until {moment(until)}'}"
     )
 
 
@@ -91,7 +91,7 @@ def list_overrides(
             one
             for theirs in (rules.ruleset.overrides, rules.ruleset.bridge_overrides)
             for one in theirs.values()
-            if user_id in (None, one.user_id) and (device is None or one.device_id == device.upper())
+            if user_id in (None, one.user_id) and (device is None or one.device_id == canonical_device_id(device))
         ),
         key=lambda one: (_name(rules, one), one.device_id, one.owner),
     )
@@ -113,7 +113,7 @@ def delete_override(
     with opened(settings) as store:
         rules = read_rules(store, settings, organization_id)
         user_id = rules.ruleset.identify(user) or user
-        if rules.ruleset.override(user_id, (device.upper(),)) is None:
+        if rules.ruleset.override(user_id, (canonical_device_id(device),)) is None:
             raise Failure(
                 ExitCode.NOT_FOUND, f"there is no override for `{user}` and `{device}`: see `gatepost override list`"
             )
@@ -123,27 +123,11 @@ def delete_override(
             user_id=user_id,
             device_id=device,
         )
-    answers().print(f"taken back for {user}, device {device.upper()}")
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    if found := _FOR.fullmatch(text):
-        return now + int(found[1]) * _UNITS[found[2]]
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Failure(
-            ExitCode.USAGE, f"--expires: expected 30m, 12h, 7d, 2w or a moment like 2026-12-24T18:00, got `{text}`"
-        ) from None
-    at = at.astimezone(UTC)  # without a zone: this machine's
-    if at <= now:
-        raise Failure(ExitCode.USAGE, f"--expires: `{text}` has passed")
-    return at
+    answers().print(f"taken back for {user}, device {canonical_device_id(device)}")
 
 
 def _name(rules: Rules, override: MobileDeviceAccessOverride) -> str:
-    user = rules.ruleset.users.get(override.user_id)
-    return override.user_id if user is None else user.email or user.name
+    return name_of(rules.ruleset.users.get(override.user_id), override.user_id)
 
 
 def _in_force(rules: Rules, override: MobileDeviceAccessOverride) -> bool:
