@@ -40,10 +40,6 @@ class Uem:
         """Events about devices in which nothing has changed, each body another one."""
         return self._asked("tell", list(numbers))[1]
 
-    def questions(self) -> int:
-        """How many requests its API has answered since it was last asked this."""
-        return int(self._asked("questions", [])[0])
-
     def stop(self) -> None:
         """End the process."""
         self._process.terminate()
@@ -74,10 +70,6 @@ async def _serve(pipe: Connection, count: int) -> None:
             verb, numbers = pipe.recv()
         except EOFError:
             ended.set_result(None)
-            return
-        if verb == "questions":
-            pipe.send((len(twin.asked), []))
-            twin.asked.clear()
             return
         happened = time.monotonic()
         some = [devices[number] for number in numbers]
