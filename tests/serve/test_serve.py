@@ -241,19 +241,20 @@ def test_a_gateway_needs_a_mail_server(folder, role):
 def test_a_taken_address_is_one_sentence_and_nothing_is_left_running(folder, key):
     with (folder / "gatepost.toml").open("a") as file:
         file.write(BRIDGE)
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
+    # An address that other tests at the same time do not use: the port is free, and is to be free again.
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.77", 0)) as free:
         port, other = taken.getsockname()[1], free.getsockname()[1]
         free.close()
         variables = {one: f"GATEPOST_{one.upper().replace('.', '__')}" for one in ("gateway.listen", "control.listen")}
         environ = {"GATEPOST_MDM__LISTEN": "127.0.0.1:0"} | {
-            name: f"127.0.0.1:{other if side != key else port}" for side, name in variables.items()
+            name: f"127.0.0.77:{other}" if side != key else f"127.0.0.1:{port}" for side, name in variables.items()
         }
         if key == "mdm.listen":
             environ |= {"GATEPOST_MDM__LISTEN": f"127.0.0.1:{port}", "GATEPOST_GATEWAY__LISTEN": "127.0.0.1:0"}
         serving = Serving(new_server(folder, **environ))
         with pytest.raises(CannotListen, match=f"{key}: cannot listen at 127.0.0.1:{port}: address already in use"):
             serving.wait(serving.server.start())
-        socket.create_server(("127.0.0.1", other)).close()
+        socket.create_server(("127.0.0.77", other)).close()
         serving.end()
 
 
