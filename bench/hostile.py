@@ -15,20 +15,25 @@ import re
 import resource
 import shutil
 import sqlite3
-import sys
 import time
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support.attackers import KINDS
-from tests.support.daemons import Daemon, free_ports, scratch_folder, start
+from tests.support.daemons import free_ports, scratch_folder
 from tests.support.nginx import Nginx
-from tests.support.stack import Gatepost, clean_environment
 
 from bench import phones
 from bench.measure import median, percentile, pss_kib, table, target
+from bench.parked import start_module
 from bench.proxies import PROXY, Subject, missing, start_gatepost
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.daemons import Daemon
+    from tests.support.stack import Gatepost
 
 UPSTREAM = """
   keepalive_requests 100000000;
@@ -50,7 +55,6 @@ UPSTREAM = """
 LONG = (
     1 << 17
 )  # bytes of an answer that nobody reads; more would use up what the kernel has for all of TCP, and measure that
-ROOT = Path(__file__).parent.parent
 STRANGER_KIB = 24.0  # of a body 16 KiB are kept until the mail server says who that is
 USER_KIB = 160.0  # one piece of an answer, as it came from the mail server, waits for whoever does not read
 USERS = ("slow bodies of a user", "slow readers")  # have passwords
@@ -112,13 +116,6 @@ class Proxy:
         count = sum(database.execute(f'select count(*) from "{name}"').fetchone()[0] for name in tables)
         database.close()
         return int(count)
-
-
-def start_module(name: str, *arguments: object) -> tuple[Daemon, Path]:
-    """A part of the benchmark in a process of its own, and its folder."""
-    folder = scratch_folder("hostile")
-    command = [sys.executable, "-m", name, *map(str, arguments)]
-    return start(name, command, log=folder / "log", env=clean_environment(), cwd=ROOT), folder
 
 
 def gatepost(upstream: int) -> Proxy:

@@ -26,13 +26,17 @@ from bench.proxies import PROXY, Subject, missing, start_gatepost
 LIMIT_KIB = 6.0
 
 
+def start_module(name: str, *arguments: object) -> tuple[Daemon, Path]:
+    """A part of the benchmark in a process of its own, and its folder."""
+    folder = scratch_folder("bench")
+    command = [sys.executable, "-m", name, *map(str, arguments)]
+    return start(name, command, log=folder / "log", env=clean_environment(), cwd=Path(__file__).parent.parent), folder
+
+
 def start_parking_server() -> tuple[Daemon, int, Path]:
     """The mail server in which Pings park: its process, port and folder."""
     port = free_ports(1)[0]
-    folder = scratch_folder("parking")
-    root = Path(__file__).parent.parent
-    command = [sys.executable, "-m", "bench.parking_server", str(port)]
-    daemon = start("parking server", command, log=folder / "log", env=clean_environment(), cwd=root)
+    daemon, folder = start_module("bench.parking_server", port)
     wait_until(lambda: port_answers(port), "the parking server listens", alive=[daemon])
     return daemon, port, folder
 
