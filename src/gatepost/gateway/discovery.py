@@ -104,14 +104,14 @@ class Discovery(Proving):
         workings, identity = self._workings, self.identity
         ruleset = None if identity is None else workings.replica.rulesets.get(identity.organization_id)
         if workings.decider.too_old:
-            self._unavailable((b"X-MS-ASThrottle", Reason.RULES_TOO_OLD.value.encode()))
+            self._unavailable(Reason.RULES_TOO_OLD.value)
             return
         if identity is not None and ruleset is not None:
             decision = self._decide(ruleset, identity)
             workings.metrics.decided(decision)
             if decision.reason is Reason.ERROR:
                 log.error("autodiscover.failed", error=decision.error, matched_rules=decision.matched_rules)
-                self._unavailable((b"X-MS-ASThrottle", Reason.ERROR.value.encode()))
+                self._unavailable(decision.reason.value)
                 return
             if decision.effect is not Effect.ALLOW:
                 self._refuse(identity, decision)

@@ -236,7 +236,7 @@ class Exchange(Proving):
             return True
         if self._fresh():
             self._workings.metrics.limit("requests_per_user")
-            self._unavailable((b"X-MS-ASThrottle", b"TooManyRequests"))
+            self._unavailable("TooManyRequests")
         else:
             self._prove()
         return False
@@ -290,7 +290,7 @@ class Exchange(Proving):
         eas, identity = self._asked(), self.identity
         self._workings.metrics.decided(decision)
         if decision.reason in _OUR_FAULT:
-            self._unavailable((b"X-MS-ASThrottle", decision.reason.value.encode()))
+            self._unavailable(decision.reason.value)
             return
         if identity is not None:
             if self._is_one_too_many():

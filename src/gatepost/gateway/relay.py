@@ -348,10 +348,10 @@ class Relay:
         self._drop_spool()
         self._workings.metrics.answered(self.command, status, kind, time.monotonic() - self._started)
 
-    def _unavailable(self, *headers: tuple[bytes, bytes]) -> None:
+    def _unavailable(self, reason: str = "") -> None:
         """503: nobody's fault that a phone could mend; it asks again in a while, not all at the same moment."""
         retry = (b"Retry-After", b"%d" % random.randint(60, 300))  # noqa: S311 - spreads load, hides nothing
-        self._reply(503, retry, *headers)
+        self._reply(503, *((retry, (b"X-MS-ASThrottle", reason.encode())) if reason else (retry,)))
 
     def _unauthorized(self) -> None:
         self._reply(401, ASK_FOR_CREDENTIALS)
