@@ -27,6 +27,8 @@ def test_keys_and_addresses():
     assert names.addresses(user) == {"a@example.com", "b@example.com"}
     assert names.keys(a_group(name="Sales")) == ("sales",)
     assert names.addresses(a_group(name="Sales")) == frozenset()
+    assert names.has_address_in(user, "example.com")
+    assert not names.has_address_in(a_group(name="sales@example.com"), "example.com")
 
 
 def test_who_has_a_name(store):

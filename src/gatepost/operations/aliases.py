@@ -10,6 +10,7 @@ from gatepost.operations.entities import MAX_ALIASES, id_of, put, require, requi
 from gatepost.operations.errors import EntityStateException, InvalidParameterException, LimitExceededException
 from gatepost.operations.organizations import require_active
 from gatepost.operations.paging import Listing, Page
+from gatepost.store.names import addresses
 
 if TYPE_CHECKING:
     from gatepost.operations.context import Context
@@ -23,7 +24,7 @@ def create(context: Context, *, organization_id: str, entity_id: str, alias: str
         if entity.state is not EntityState.ENABLED:
             raise EntityStateException
         require_available(transaction, organization, alias, entity)
-        if address_key(alias) in {address_key(address) for address in (*entity.aliases, entity.email or "")}:
+        if address_key(alias) in addresses(entity):
             return
         if len(entity.aliases) >= MAX_ALIASES:
             raise LimitExceededException

@@ -18,6 +18,7 @@ from gatepost.operations.errors import (
 )
 from gatepost.operations.organizations import require_active
 from gatepost.store import groups, users
+from gatepost.store.names import addresses
 
 if TYPE_CHECKING:
     from gatepost.operations.context import Context
@@ -34,7 +35,7 @@ def describe(context: Context, *, organization_id: str, email: str) -> Entity:
     """The user or the group, not deleted, that has the address or the alias. Raises `EntityNotFoundException`."""
     with context.store.read() as reader:
         entity = named(reader, require_active(reader, organization_id), email)
-        if entity is None or address_key(email) not in _addresses(entity):
+        if entity is None or address_key(email) not in addresses(entity):
             raise EntityNotFoundException
         return entity
 
@@ -135,7 +136,3 @@ def require_available(reader: Reader, organization: Organization, address: str, 
     other = named(reader, organization, address)
     if other is not None and id_of(other) != id_of(entity):
         raise EmailAddressInUseException
-
-
-def _addresses(entity: Entity) -> set[str]:
-    return {address_key(address) for address in (entity.email, *entity.aliases) if address is not None}

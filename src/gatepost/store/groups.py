@@ -36,17 +36,14 @@ def having(reader: Reader, organization_id: str, wanted: Collection[str]) -> lis
 
 def of_ids(reader: Reader, organization_id: str, group_ids: Collection[str]) -> list[Group]:
     """Those of these groups that there are, deleted or not, by id; some hundred ids at most."""
-    where = (_TABLE.c.organization_id == organization_id) & _TABLE.c.group_id.in_(group_ids)
-    return _GROUPS.select(reader, where) if group_ids else []
+    return _GROUPS.of_ids(reader, organization_id, group_ids)
 
 
 def find_by_domain(reader: Reader, organization_id: str, domain: str) -> Group | None:
     """A group, not deleted, that has an address or an alias in the mail domain (lower case); None when none has."""
     found = names.GROUP_NAMES.owners_in_domain(reader, organization_id, domain)
     groups = (get(reader, organization_id, group_id) for group_id in found)
-    return next(
-        (group for group in groups if group and any(one.endswith(f"@{domain}") for one in names.addresses(group))), None
-    )
+    return next((group for group in groups if group is not None and names.has_address_in(group, domain)), None)
 
 
 def put(transaction: Transaction, group: Group) -> int:

@@ -34,6 +34,11 @@ def addresses(entity: Entity) -> frozenset[str]:
     return frozenset(address_key(address) for address in (entity.email, *entity.aliases) if address is not None)
 
 
+def has_address_in(entity: Entity, domain: str) -> bool:
+    """Whether it has an address in the mail domain (lower case); a name that looks like one is none."""
+    return any(address.endswith(f"@{domain}") for address in addresses(entity))
+
+
 class NameTable:
     """Who has which name: a table of (organization, key, id)."""
 

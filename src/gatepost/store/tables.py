@@ -12,7 +12,7 @@ from gatepost.store.encoding import RECORDS, Record
 from gatepost.store.schema import NOUN_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Executable, Table
 
@@ -97,6 +97,11 @@ class NounTable(Generic[N]):
         """The nouns that meet the condition, by key."""
         statement = select(*self._columns).where(condition).order_by(*self.table.primary_key).limit(limit)
         return [self.record.from_columns(row) for row in reader.connection.execute(statement)]
+
+    def of_ids(self, reader: Reader, organization_id: str, ids: Collection[str]) -> list[N]:
+        """Those of these nouns that there are, by id; some hundred ids at most. For a kind whose key is one id."""
+        (key,) = self._key
+        return self.select(reader, and_(self.table.c.organization_id == organization_id, key.in_(ids))) if ids else []
 
     def count(self, reader: Reader, organization_id: str) -> int:
         """How many the organization has."""

@@ -57,20 +57,14 @@ def deleted(reader: Reader, organization_id: str, logins: Collection[str]) -> li
 
 def of_ids(reader: Reader, organization_id: str, user_ids: Collection[str]) -> list[User]:
     """Those of these users that there are, deleted or not, by id; some hundred ids at most."""
-    where = (_TABLE.c.organization_id == organization_id) & _TABLE.c.user_id.in_(user_ids)
-    return _USERS.select(reader, where) if user_ids else []
+    return _USERS.of_ids(reader, organization_id, user_ids)
 
 
 def find_by_domain(reader: Reader, organization_id: str, domain: str) -> User | None:
-    """A user, not deleted, who has an address or an alias in the mail domain (lower case); None when nobody has.
-
-    A name that looks like such an address is not one.
-    """
-    for user_id in names.LOGINS.owners_in_domain(reader, organization_id, domain):
-        user = get(reader, organization_id, user_id)
-        if user is not None and any(one.endswith(f"@{domain}") for one in names.addresses(user)):
-            return user
-    return None
+    """A user, not deleted, who has an address or an alias in the mail domain (lower case); None when nobody has."""
+    found = names.LOGINS.owners_in_domain(reader, organization_id, domain)
+    users = (get(reader, organization_id, user_id) for user_id in found)
+    return next((user for user in users if user is not None and names.has_address_in(user, domain)), None)
 
 
 def put(transaction: Transaction, user: User) -> int:
