@@ -13,7 +13,7 @@ from gatepost.cli.screen import moment
 from gatepost.mdm.deciding import Addresses, claimed_ids, decide
 from gatepost.mdm.sources.base import Gone, SourceError
 from gatepost.mdm.sources.build import build_source
-from gatepost.mdm.targets.base import Action, slack_of
+from gatepost.mdm.targets.base import TOLD, Action, slack_of
 from gatepost.mdm.targets.local import LocalTarget
 from gatepost.model import Effect, Posture
 from gatepost.store import mdm_applied, mdm_devices, users
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _TOGETHER = 8  # questions at a time; the source's own rate is kept beside that
 _BATCH = 100  # devices that are judged before others may write again
-_TURNS = {Action.PUT, Action.DELETE, Action.YIELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def _of_device(
 def _changed(reader: Reader, wish: Wish, todo: Step, before: Effect | None) -> Iterator[WouldChange]:
     after = {Action.PUT: wish.effect, Action.DELETE: None}.get(todo.action, before)
     renewed = todo.action is Action.PUT and after is before
-    if (todo.action not in _TURNS or renewed) and todo.conflict is None:
+    if (todo.action not in TOLD or renewed) and todo.conflict is None:
         return
     user = users.get(reader, wish.organization_id, wish.user_id)
     yield WouldChange(

@@ -23,7 +23,7 @@ from gatepost.engine.posture import Expression
 from gatepost.mdm.claiming import Claiming
 from gatepost.mdm.deciding import decide
 from gatepost.mdm.settling import back_off, target_key
-from gatepost.mdm.targets.base import Action, Conflict, Present, no_longer_wanted, slack_of, step
+from gatepost.mdm.targets.base import TOLD, Action, Conflict, Present, no_longer_wanted, slack_of, step
 from gatepost.mdm.targets.mark import read_mark, write_mark
 from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused, TargetUnavailable
 from gatepost.model import AppliedOverride, Effect
@@ -190,7 +190,7 @@ class Delivery:
                 assert applied is not None
                 applied = replace(applied, theirs_since=now)
                 await self._call(self._remember, claim, wish, applied)
-        if todo.action in {Action.PUT, Action.DELETE, Action.YIELD}:
+        if todo.action in TOLD:
             about = {
                 "source": wish.verdict.source,
                 "device": wish.verdict.device_key,

@@ -68,14 +68,14 @@ class Guard:
             return False
         if confirmed(state):
             return True
-        return not mass_change(self._known if self.settled else len(self.looked), len(self.turned))
+        return not mass_change(self.known if self.settled else len(self.looked), len(self.turned))
 
     @property
     def too_many(self) -> bool:
         """Whether so many of all ALLOWs would turn that somebody has to confirm."""
-        return mass_change(self._known, len(self.turned))
+        return mass_change(self.known, len(self.turned))
 
     @property
-    def _known(self) -> int:
+    def known(self) -> int:
         """How many ALLOWs there are, as far as is known: more may have come since the sweep began."""
         return max(self.allowed or 0, len(self.looked))

@@ -27,7 +27,7 @@ from gatepost.engine.posture import Expression
 from gatepost.mdm.deciding import Addresses, Decided, claimed_ids, decide
 from gatepost.mdm.guard import Guard, stands
 from gatepost.mdm.sources.base import Gone, SourceError, SourceUnavailable
-from gatepost.mdm.targets.base import Action, no_longer_wanted, renewal, slack_of
+from gatepost.mdm.targets.base import TOLD, no_longer_wanted, renewal, slack_of
 from gatepost.model import Compliance, Effect, Managed, Posture
 from gatepost.store import mdm_applied, mdm_devices, mdm_sources, mdm_work
 from gatepost.store.database import StoreUnavailable
@@ -254,8 +254,7 @@ class Settling:
     def _take_stand(self, turn: _Turn, source: str) -> None:
         guard = self.guards[source]
         if guard.too_many and not stands(turn.state(source)):
-            of = max(guard.allowed or 0, len(guard.looked))
-            reason = f"{len(guard.turned)} of {of} devices that are allowed would not be"
+            reason = f"{len(guard.turned)} of {guard.known} devices that are allowed would not be"
             turn.take_stand(source, reason)
             log.error("mdm.guard_stands", source=source, reason=reason)
 
@@ -297,7 +296,7 @@ class Settling:
             wish = one.wish
             pair = (wish.organization_id, wish.user_id, wish.device_id)
             self.metrics.conflict(pair, one.step.conflict)
-            if one.step.action in _TOLD:
+            if one.step.action in TOLD:
                 about = {"source": claim.source, "device": claim.device_key, "reason": wish.verdict.reason.value}
                 log.info("mdm.override", action=one.step.action.value, expression=wish.expression.value, **about)
         if report.outcome is Outcome.PARKED:
@@ -326,9 +325,6 @@ class _Turn:
     def take_stand(self, source: str, reason: str) -> None:
         now = self.transaction.now
         self._states[source] = mdm_sources.change(self.transaction, source, guard=reason, guard_since=now)
-
-
-_TOLD = {Action.PUT, Action.DELETE, Action.YIELD}
 
 
 def _moved(looked: Looked) -> bool:

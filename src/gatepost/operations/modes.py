@@ -115,7 +115,7 @@ def direct_mode(ruleset: RuleSet, inside: Sequence[str] = ()) -> tuple[RuleCall,
         lists = {"not_actions": _FOR_PHONES, **({"not_ip_ranges": tuple(inside)} if inside else {})}
         calls.append(_access(ruleset, ACTIVE_SYNC_ONLY, Effect.DENY, described, **lists))
     if not phones_come_in(ruleset, judged):
-        calls.append(_access(ruleset, ACTIVE_SYNC, Effect.ALLOW, "Phones come in by ActiveSync", actions=_FOR_PHONES))
+        calls.append(_let_in(ruleset))
     if unvouched(ruleset) is not None:
         calls.append(_default_deny(ruleset))
     return tuple(calls)
@@ -129,7 +129,7 @@ def proxy_mode(ruleset: RuleSet, proxies: Sequence[str]) -> tuple[RuleCall, ...]
         lists = {"actions": (Action.ACTIVE_SYNC.value,), "not_ip_ranges": tuple(proxies)}
         calls.append(_access(ruleset, FROM_PROXY_ONLY, Effect.DENY, described, **lists))
     if proxies_kept_out(ruleset, proxies):
-        calls.append(_access(ruleset, ACTIVE_SYNC, Effect.ALLOW, "Phones come in by ActiveSync", actions=_FOR_PHONES))
+        calls.append(_let_in(ruleset))
     return tuple(calls)
 
 
@@ -173,6 +173,10 @@ def _access(ruleset: RuleSet, name: str, effect: Effect, description: str, **lis
     known = {rule.key: rule.source for rule in ruleset.access_control_rules}.get(name)
     parameters: dict[str, _Value] = {"name": name, "effect": effect.value, "description": description, **lists}
     return RuleCall("put_access_control_rule", parameters, known)
+
+
+def _let_in(ruleset: RuleSet) -> RuleCall:
+    return _access(ruleset, ACTIVE_SYNC, Effect.ALLOW, "Phones come in by ActiveSync", actions=_FOR_PHONES)
 
 
 def _default_deny(ruleset: RuleSet) -> RuleCall:

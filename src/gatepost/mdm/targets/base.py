@@ -37,6 +37,10 @@ class Action(StrEnum):
     YIELD = "yield"
 
 
+TOLD = frozenset({Action.PUT, Action.DELETE, Action.YIELD})
+"""What people are told of: an override changes, or whose it is."""
+
+
 class Conflict(StrEnum):
     """Why what posture wants is not what is: somebody edited or deleted the bridge's override, or has one of his own."""
 
