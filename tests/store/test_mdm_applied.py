@@ -1,6 +1,7 @@
 """What the bridge wrote last."""
 
 from tests.store.mdm import an_applied_override
+from tests.store.nouns import NOON
 from tests.support.postures import a_posture
 
 from gatepost.model import Effect
@@ -59,6 +60,13 @@ def test_how_many_of_each_effect(store):
     with store.read() as reader:
         assert mdm_applied.counts(reader, "local") == {Effect.ALLOW: 2, Effect.DENY: 1}
         assert mdm_applied.counts(reader, "none") == {}
+
+
+def test_how_many_are_somebody_else_s_now(store):
+    put(store, an_applied_override(), an_applied_override(device_id="B", theirs_since=NOON))
+    with store.read() as reader:
+        assert mdm_applied.counts(reader, "local", theirs=False) == {Effect.ALLOW: 1}
+        assert mdm_applied.counts(reader, "local", theirs=True) == {Effect.ALLOW: 1}
 
 
 def test_those_whose_device_nobody_knows(store):

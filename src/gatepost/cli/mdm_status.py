@@ -1,6 +1,5 @@
 """`gatepost mdm status`: how the bridge, its sources, its queue and its targets are doing."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +11,9 @@ from gatepost.cli.options import AsJson, Config
 from gatepost.cli.screen import answers, moment, print_json, table
 from gatepost.mdm.configuration import BridgeConfiguration
 from gatepost.mdm.guard import stands
-from gatepost.model import AppliedOverride
+from gatepost.model import Effect
 from gatepost.store import mdm_applied, mdm_devices, mdm_inbox, mdm_sources, mdm_work
 from gatepost.store.database import Reader
-
-_PAGE = 1000
 
 
 def status(*, config: Config = None, as_json: AsJson = False) -> None:
@@ -71,18 +68,9 @@ def _source(reader: Reader, name: str) -> dict[str, Any]:
 
 
 def _target(reader: Reader, name: str) -> dict[str, Any]:
-    counted: Counter[str] = Counter()
-    for one in written(reader, name):
-        counted["theirs" if one.theirs_since is not None else one.effect.value] += 1
-    return {"target": name, "allow": counted["ALLOW"], "deny": counted["DENY"], "theirs": counted["theirs"]}
-
-
-def written(reader: Reader, target: str) -> Iterator[AppliedOverride]:
-    """Everything that the bridge wrote there, and that still stands or has become somebody's own."""
-    after: tuple[str, str, str] | None = None
-    while page := mdm_applied.page(reader, target, after, _PAGE):
-        yield from page
-        after = (page[-1].organization_id, page[-1].user_id, page[-1].device_id)
+    stand = mdm_applied.counts(reader, name, theirs=False)
+    theirs = sum(mdm_applied.counts(reader, name, theirs=True).values())
+    return {"target": name, "allow": stand.get(Effect.ALLOW, 0), "deny": stand.get(Effect.DENY, 0), "theirs": theirs}
 
 
 def _print(found: dict[str, Any]) -> None:

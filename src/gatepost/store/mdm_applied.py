@@ -57,9 +57,12 @@ def orphans(reader: Reader, target: str, limit: int = 1000) -> list[AppliedOverr
     return _select(reader, and_(_ROW.target == target, ~exists().where(device)), limit)
 
 
-def counts(reader: Reader, target: str) -> dict[Effect, int]:
-    """How many of each effect."""
-    statement = select(_ROW.effect, func.count()).where(_ROW.target == target).group_by(_ROW.effect)
+def counts(reader: Reader, target: str, *, theirs: bool | None = None) -> dict[Effect, int]:
+    """How many of each effect; only those that are somebody else's now, or only those that are not, where that is said."""
+    where = [_ROW.target == target]
+    if theirs is not None:
+        where.append(_ROW.theirs_since.is_not(None) if theirs else _ROW.theirs_since.is_(None))
+    statement = select(_ROW.effect, func.count()).where(*where).group_by(_ROW.effect)
     return {Effect(effect): count for effect, count in reader.connection.execute(statement)}
 
 
