@@ -3,6 +3,8 @@ import shlex
 import pytest
 from tests.support.cli import run
 
+from gatepost.cli import check
+from gatepost.cli.check_findings import Finding
 from gatepost.model import Directory
 from gatepost.operations import access_control_rules, mobile_device_access_rules, organizations
 
@@ -99,6 +101,20 @@ def test_each_organization_is_checked(installation, context):
     one = installation.run("check", "--json", "--proxy", "0.0.0.0/0", "--proxy", "::/0", "--organization-id", other)
     assert (one.code, [entry["organization_id"] for entry in one.json]) == (0, [other])
     assert installation.run("check", "--organization-id", "m-none").code == 5
+
+
+def test_what_the_bridge_can_write_is_asked_once_for_all(installation, context, monkeypatch):
+    organizations.create(context, alias="other", domains=["other.example"], directory=Directory.CLOSED)
+    asked = []
+
+    def able_to_write(*given):
+        asked.append(given)
+        return Finding("the bridge writes what follows", True, "it does")
+
+    monkeypatch.setattr(check, "able_to_write", able_to_write)
+    ran = installation.run("check", "--json")
+    assert all(requirements(ran, number)["the bridge writes what follows"]["met"] for number in (0, 1))
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("option", ["--inside", "--proxy"])

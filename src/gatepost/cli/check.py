@@ -52,12 +52,19 @@ def check(
     api = endpoint(settings.control.listen)
     found: list[tuple[RuleSet, list[Finding]]] = []
     with opened(settings) as store:
-        for ruleset in _rules(store, organization_id):
+        rulesets = _rules(store, organization_id)
+        writes = [] if proxies else [_able_to_write(store, bridge)]  # asks Amazon WorkMail, so once for all
+        for ruleset in rulesets:
             asked = Asked(ruleset, api)
             if proxies:
                 findings = [only_from_proxy(asked, proxies)]
             else:
-                findings = [only_active_sync(asked, own), default_deny(asked), *_bridge(store, bridge, asked)]
+                findings = [
+                    only_active_sync(asked, own),
+                    default_deny(asked),
+                    _heard_from(store, bridge, asked),
+                    *writes,
+                ]
             found.append((ruleset, findings))
     mode = "proxy" if proxies else "direct"
     if as_json:
@@ -69,10 +76,14 @@ def check(
         raise typer.Exit(ExitCode.NOT_MET)
 
 
-def _bridge(store: Store, bridge: BridgeConfiguration, asked: Asked) -> list[Finding]:
+def _heard_from(store: Store, bridge: BridgeConfiguration, asked: Asked) -> Finding:
     with store.read() as reader:
-        organization_id = asked.ruleset.organization.organization_id
-        return [heard_from(reader, bridge, organization_id), able_to_write(reader, bridge)]
+        return heard_from(reader, bridge, asked.ruleset.organization.organization_id)
+
+
+def _able_to_write(store: Store, bridge: BridgeConfiguration) -> Finding:
+    with store.read() as reader:
+        return able_to_write(reader, bridge)
 
 
 def networks(option: str, given: list[str] | None) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """`gatepost setup`: the rules that direct mode, or proxy mode, rests on; shown first, then made."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -16,7 +17,7 @@ from gatepost.cli.init import endpoint
 from gatepost.cli.opening import Rules, acting, opened, read_rules, read_settings
 from gatepost.cli.options import Config, Organization
 from gatepost.cli.screen import answers, remarks
-from gatepost.engine import decide
+from gatepost.engine import RuleSet, decide
 from gatepost.model import MobileDeviceAccessRule
 from gatepost.operations import modes
 from gatepost.operations.context import Context
@@ -45,13 +46,7 @@ def direct_mode(
 ) -> None:
     """Leave ActiveSync as the only way in from outside, and deny every device that has no override."""
     own = networks("--inside", inside)
-    settings = read_settings(config)
-    with opened(settings) as store:
-        rules = read_rules(store, settings, organization_id)
-        calls = modes.direct_mode(rules.ruleset, own)
-        then = Asked(modes.after(rules.ruleset, calls), endpoint(settings.control.listen))
-        _show(rules, calls, then)
-        _make(acting(store), rules, calls, yes=yes)
+    then = _bring_about(lambda ruleset: modes.direct_mode(ruleset, own), config, organization_id, yes=yes)
     _end([only_active_sync(then, own), default_deny(then)])
 
 
@@ -68,14 +63,22 @@ def proxy_mode(
 ) -> None:
     """Let ActiveSync in from the addresses of an MDM's proxy only."""
     proxies = networks("--proxy", proxy)
+    then = _bring_about(lambda ruleset: modes.proxy_mode(ruleset, proxies), config, organization_id, yes=yes)
+    _end([only_from_proxy(then, proxies)])
+
+
+def _bring_about(
+    missing: Callable[[RuleSet], Sequence[RuleCall]], config: Path | None, organization_id: str | None, *, yes: bool
+) -> Asked:
+    """Show the calls that are missing, and make them; answers the rules as they then are."""
     settings = read_settings(config)
     with opened(settings) as store:
         rules = read_rules(store, settings, organization_id)
-        calls = modes.proxy_mode(rules.ruleset, proxies)
+        calls = missing(rules.ruleset)
         then = Asked(modes.after(rules.ruleset, calls), endpoint(settings.control.listen))
         _show(rules, calls, then)
         _make(acting(store), rules, calls, yes=yes)
-    _end([only_from_proxy(then, proxies)])
+    return then
 
 
 def _show(rules: Rules, calls: Sequence[RuleCall], then: Asked) -> None:
