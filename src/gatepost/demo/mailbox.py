@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from gatepost.demo.mailbox_accounts import INBOX, Account, DeviceState, Mail
 from gatepost.demo.mailbox_commands import COMMANDS
-from gatepost.demo.mailbox_http import HttpAnswer, HttpConnection, HttpRequest
+from gatepost.demo.mailbox_http import HttpAnswer, HttpConnection, HttpRequest, stop_serving
 from gatepost.demo.mailbox_session import BadBody, Session
 from gatepost.demo.mailbox_wire import bad_request, element_answer, read_request, status_answer
 from gatepost.model import address_key
@@ -90,12 +90,7 @@ class Mailbox:
         """Stop listening and end all connections."""
         if self._server is None:
             return
-        self._server.close()
-        connections = list(self._connections)
-        for connection in connections:
-            connection.close()
-        workers = [connection.worker for connection in connections if connection.worker is not None]
-        await asyncio.gather(*workers, return_exceptions=True)
+        await stop_serving(self._server, self._connections)
         await self._server.wait_closed()
         self._server = None
 

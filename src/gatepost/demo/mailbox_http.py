@@ -57,6 +57,16 @@ class _Incoming:
     body: bytearray = field(default_factory=bytearray)
 
 
+async def stop_serving(server: asyncio.Server, connections: set[HttpConnection]) -> None:
+    """Listen no more, and end all connections."""
+    server.close()
+    open_ones = list(connections)
+    for connection in open_ones:
+        connection.close()
+    workers = [connection.worker for connection in open_ones if connection.worker is not None]
+    await asyncio.gather(*workers, return_exceptions=True)
+
+
 class HttpConnection(asyncio.Protocol):
     """One connection: answers its requests one after the other with `answer`, kept alive as the client wishes."""
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from gatepost.demo.mailbox_http import HttpAnswer, HttpConnection, HttpRequest
+from gatepost.demo.mailbox_http import HttpAnswer, HttpConnection, HttpRequest, stop_serving
 from gatepost.demo.workspace_one_devices import TwinDevice
 from gatepost.demo.workspace_one_events import Events
 from gatepost.wire import basic_auth
@@ -221,12 +221,7 @@ class WorkspaceOneTwin:
         await self.events.close()
         if self._server is None:
             return
-        self._server.close()
-        connections = list(self._connections)
-        for connection in connections:
-            connection.close()
-        workers = [connection.worker for connection in connections if connection.worker is not None]
-        await asyncio.gather(*workers, return_exceptions=True)
+        await stop_serving(self._server, self._connections)
         self._server = None
 
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
