@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import random
@@ -13,12 +14,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+_RESERVED: dict[int, IO[bytes]] = {}
 
 
 @dataclass
@@ -133,18 +136,37 @@ def process_tree(pid: int) -> list[tuple[int, str]]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, below the range from which the kernel takes ports of outgoing connections."""
+    """Loopback ports that nobody listens on, below the range from which the kernel takes ports of outgoing connections.
+
+    They are this process's until it ends, listened at or not: other test runs and workers get others.
+    """
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(12000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
+        if _reserved(port):
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
             found.append(port)
     return found
+
+
+def _reserved(port: int) -> bool:
+    """Take the port's lock file for as long as this process lives; False when somebody has it, ourselves included."""
+    if port in _RESERVED:
+        return False
+    folder = Path(tempfile.gettempdir()) / f"gatepost-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = (folder / str(port)).open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    _RESERVED[port] = lock
+    return True
 
 
 def port_answers(port: int) -> bool:
