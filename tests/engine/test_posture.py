@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from tests.support.postures import NOON, a_known_device, minutes
 
 from gatepost.engine.assessment import dated
-from gatepost.engine.posture import Policy, PostureReason, ask_again, assess, mass_change, remember, shrunk, wanted
+from gatepost.engine.posture import (
+    Policy,
+    PostureReason,
+    ask_again,
+    assess,
+    mass_change,
+    pairs_of,
+    remember,
+    shrunk,
+    wanted,
+)
 from gatepost.model import Compliance, Effect, KnownDevice, Managed, Moments, Posture
 
 ALLOW, DENY = Effect.ALLOW, Effect.DENY
@@ -88,7 +98,8 @@ def test_a_record_that_is_not_managed_supersedes_none():
 def test_only_what_is_asked_about():
     one, other = a_known_device("7"), a_known_device("8", user_addresses=(BOB,), had_device_ids=("EAS9",))
     assert set(effects(one, other)) == {(ALICE, "EAS1"), (BOB, "EAS1"), (BOB, "EAS9")}
-    assert set(effects(one, other, about=one)) == {(ALICE, "EAS1")}
+    assert pairs_of(one) == {(ALICE, "EAS1")}
+    assert pairs_of(other) == {(BOB, "EAS1"), (BOB, "EAS9")}
 
 
 def test_two_addresses_of_one_user_are_one_and_nobodys_is_left_out():
@@ -265,9 +276,9 @@ def test_a_device_asked_about_gets_what_it_gets_among_all(fleet, policy):
     everything = wanted(fleet, policy, NOON)
     for one in fleet:
         related = [other for other in fleet if other is one or set(other.device_ids) & set(one.device_ids)]
-        about = wanted(related, policy, NOON, about=one)
-        assert about == {pair: everything[pair] for pair in about}
-        assert set(about) == {(user, device_id) for user in one.addresses for device_id in one.device_ids}
+        verdicts, about = wanted(related, policy, NOON), pairs_of(one)
+        assert {pair: verdicts[pair] for pair in about} == {pair: everything[pair] for pair in about}
+        assert about == {(user, device_id) for user in one.addresses for device_id in one.device_ids}
 
 
 @given(st.lists(postures, min_size=1, max_size=6))

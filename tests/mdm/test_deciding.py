@@ -40,12 +40,12 @@ def test_a_compliant_device_is_wanted_allowed_and_a_violating_one_is_not(moved_s
         elsewhere = mdm_devices.put(writer, posture("3", "CCC", user="x@elsewhere.example", clock=clock))
     with moved_store.read() as reader:
         addresses = Addresses(reader, None)
-        (wish,) = decide(reader, good, addresses, Policy(), sources=["mdm"]).wishes
+        (wish,) = decide([good], good, addresses, Policy(), clock(), sources=["mdm"]).wishes
         assert (wish.device_id, wish.effect) == ("AAA", Effect.ALLOW)
         assert wish.verdict.expires == clock() + timedelta(hours=168)
-        (denied,) = decide(reader, bad, addresses, Policy(write_deny=True), sources=["mdm"]).wishes
+        (denied,) = decide([bad], bad, addresses, Policy(write_deny=True), clock(), sources=["mdm"]).wishes
         assert (denied.device_id, denied.effect) == ("BBB", Effect.DENY)
-        decided = decide(reader, elsewhere, addresses, Policy(), sources=["mdm"])
+        decided = decide([elsewhere], elsewhere, addresses, Policy(), clock(), sources=["mdm"])
         assert (decided.wishes, decided.stranger) == ((), "x@elsewhere.example")
 
 

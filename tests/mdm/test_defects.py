@@ -106,7 +106,7 @@ class Office:
                 await self.delivery.deliver(claim)
 
     async def sweep(self):
-        sweeps = Sweeps(self.store, self.call, {"ws1": self.source}, self.settling, self.options)
+        sweeps = Sweeps(self.store, self.call, {"ws1": self.source}, self.options, targets=["store"])
         sweeps.ask(["ws1"])
         with self.store.bookkeeping() as writer:
             (claim,) = mdm_work.claim(writer, 60, sources=[sweep_key("ws1")])
@@ -569,8 +569,9 @@ def test_25_it_can_be_tested_measured_and_tried_without_effect(store_of):
         with one.store.bookkeeping() as writer:
             known = mdm_devices.put(writer, posture)
         with one.store.read() as reader:
-            decided = decide(reader, known, Addresses(reader, None), one.options.policy, sources=["ws1"])
-            (planned,) = LocalTarget(one.store).plan(reader, decided.wishes, slack_of(one.options.policy))
+            target, policy = LocalTarget(one.store), one.options.policy
+            decided = decide([known], known, Addresses(reader, None), policy, reader.now, sources=["ws1"])
+            (planned,) = target.plan(reader, target.pairs(reader), decided.wishes, slack_of(policy))
         assert planned.step.action is Action.DELETE
         assert one.bridge() == {(ALICE, EAS): "ALLOW"}
         one.metrics.gauges = gauges(one.store, ["ws1"], ["store"])

@@ -283,8 +283,85 @@ class TestErrors:
         cloud.memory.errors.append(UNANSWERED)
         asyncio.run(cloud.delivery.look_through())
 
+    @pytest.mark.parametrize("write_deny", [False, True])
+    def test_what_was_written_without_an_answer_is_taken_back_all_the_same(self, desk, threads, write_deny):
+        cloud = Cloud(desk, threads, write_deny=write_deny)
+        cloud.device(compromised=True)
+        # user, what is there, put; and then what is read back
+        cloud.memory.errors.extend([None, None, *[UNANSWERED] * 5])
+        cloud.device()
+        assert cloud.memory.effects() == {"AAA": "ALLOW"}
+        cloud.memory.errors.clear()
+        cloud.device(compromised=True)
+        cloud.clock.forward(minutes=5)
+        cloud.deliver()
+        assert cloud.memory.effects() == ({"AAA": "DENY"} if write_deny else {})
+        assert cloud.conflicts == set()
+
+    def test_a_user_who_is_not_there_any_more_is_no_error(self, cloud, clock, monkeypatch):
+        cloud.device("AAA", "BBB")
+
+        def gone(**_):
+            raise refused("EntityNotFoundException")
+
+        monkeypatch.setattr(cloud.memory, "get_mobile_device_access_override", gone)
+        cloud.device("AAA", compromised=True)
+        assert cloud.rows == []
+        with cloud.desk.store.read() as reader:
+            assert mdm_work.backlog(reader, KEY) == mdm_work.Backlog(0, 0, 0, 0, None)
+
+    def test_one_that_is_refused_does_not_hold_up_the_others(self, cloud, monkeypatch):
+        cloud.device("AAA", "BBB", "CCC")
+        get = cloud.memory.get_mobile_device_access_override
+
+        def denied(**names):
+            if names["DeviceId"] == "BBB":
+                raise refused("AccessDeniedException")
+            return get(**names)
+
+        monkeypatch.setattr(cloud.memory, "get_mobile_device_access_override", denied)
+        cloud.device("AAA", compromised=True)
+        assert set(cloud.memory.effects()) == {"BBB"}
+
 
 class TestDrift:
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_what_one_bridge_has_noticed_another_repairs(self, cloud, gone):
+        """Ours, but an older one than the last that was written: a restored backup, or somebody else's late write."""
+        cloud.device()
+        before = dict(cloud.memory.overrides["S-1", "AAA"])
+        cloud.clock.forward(hours=8)
+        cloud.device()
+        assert cloud.memory.overrides["S-1", "AAA"] != before
+        cloud.memory.overrides["S-1", "AAA"] = before
+        if gone:
+            cloud.desk.source.devices["1"] = replace(cloud.desk.source.devices["1"], compromised=True)
+        asyncio.run(cloud.delivery.look_through())
+        assert [one.doubtful_since for one in cloud.rows] == [cloud.clock()]
+        cloud.restart()
+        cloud.deliver()
+        assert [one.doubtful_since for one in cloud.rows] == [None]
+        assert cloud.rows[0].theirs_since is None
+
+    def test_what_was_written_anew_meanwhile_is_not_doubted(self, cloud):
+        cloud.device()
+        (row,) = cloud.rows
+        with cloud.desk.store.bookkeeping() as writer:
+            mdm_applied.doubt(writer, replace(row, written_at=row.written_at - timedelta(seconds=1)))
+        assert cloud.rows == [row]
+
+    def test_the_mark_of_a_device_with_a_long_key(self, cloud, clock):
+        key = "x" * 100
+        cloud.desk.source.devices[key] = posture(key, "AAA", clock=clock)
+        cloud.desk.told(key)
+        cloud.deliver()
+        (row,) = cloud.rows
+        with cloud.desk.store.bookkeeping() as writer:
+            mdm_applied.delete(writer, row.target, row.organization_id, row.user_id, row.device_id)
+        cloud.desk.source.devices[key] = replace(cloud.desk.source.devices[key], compromised=True)
+        cloud.look_through()
+        assert cloud.memory.overrides == {}
+
     def test_what_the_database_does_not_know_is_taken_over_by_its_mark(self, cloud, clock):
         cloud.device()
         (row,) = cloud.rows

@@ -369,14 +369,29 @@ class TestFailures:
         for key in ("1", "2", "3"):
             desk.source.devices[key] = posture(key, f"ID{key}", clock=clock)
             desk.tell(key)
-        remember = desk.settling._remember
+        remembered = desk.settling._remembered
 
-        def poisoned(transaction, looked, addresses):
+        def poisoned(turn, looked, addresses):
             if looked.claim.device_key == "2":
                 raise error
-            return remember(transaction, looked, addresses)
+            return remembered(turn, looked, addresses)
 
-        monkeypatch.setattr(desk.settling, "_remember", poisoned)
+        monkeypatch.setattr(desk.settling, "_remembered", poisoned)
+        assert desk.work(1) == [Outcome.DONE, Outcome.FAILED, Outcome.DONE]
+        assert set(desk.effects(organization_id)) == {"ID1", "ID3"}
+
+    def test_nor_one_that_cannot_be_written(self, desk, organization_id, clock, monkeypatch):
+        for key in ("1", "2", "3"):
+            desk.source.devices[key] = posture(key, f"ID{key}", clock=clock)
+            desk.tell(key)
+        keep = mdm_devices.keep
+
+        def poisoned(writer, changes):
+            keep(writer, changes)
+            if any(now.posture.device_key == "2" for _, now in changes):
+                raise RuntimeError("poison")
+
+        monkeypatch.setattr(mdm_devices, "keep", poisoned)
         assert desk.work(1) == [Outcome.DONE, Outcome.FAILED, Outcome.DONE]
         assert set(desk.effects(organization_id)) == {"ID1", "ID3"}
 

@@ -30,9 +30,7 @@ class Sweeper:
         self.new()
 
     def new(self):
-        self.sweeps = Sweeps(
-            self.desk.store, self.call, self.desk.sources, self.desk.settling, BridgeOptions(), targets=["store"]
-        )
+        self.sweeps = Sweeps(self.desk.store, self.call, self.desk.sources, BridgeOptions(), targets=["store"])
 
     def sweep(self, settle=True):
         self.sweeps.ask(["mdm"])
@@ -298,7 +296,7 @@ def test_by_itself_at_start_and_after_an_outage(desk, threads, fleet, organizati
     fleet(2)
 
     async def main():
-        sweeps = Sweeps(desk.store, calls(threads), desk.sources, desk.settling, BridgeOptions())
+        sweeps = Sweeps(desk.store, calls(threads), desk.sources, BridgeOptions())
         await sweeps.start()
         await eventually(lambda: len(desk.source.devices) == 2 and due(desk))
         desk.work()

@@ -236,9 +236,7 @@ class World(RuleBasedStateMachine):
         self._sweep()
 
     def _sweep(self):
-        sweeps = Sweeps(
-            self.store, _call, self.desk.sources, self.desk.settling, self.desk.options, targets=["store", "workmail"]
-        )
+        sweeps = Sweeps(self.store, _call, self.desk.sources, self.desk.options, targets=["store", "workmail"])
         sweeps.ask(["mdm"])
         with self.store.bookkeeping() as writer:
             claims = mdm_work.claim(writer, 60, sources=[sweep_key("mdm")])

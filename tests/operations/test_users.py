@@ -1,10 +1,13 @@
+import random
 import threading
+from contextlib import suppress
 
 import pytest
+from sqlalchemy import event
 from tests.support.secrets import password
 
 from gatepost.engine import RuleSet
-from gatepost.model import EntityState, enrolled_user_id
+from gatepost.model import Directory, EntityState, enrolled_user_id
 from gatepost.operations import (
     aliases,
     entities,
@@ -21,6 +24,7 @@ from gatepost.operations.errors import (
     NameAvailabilityException,
     ReservedNameException,
 )
+from gatepost.store import organizations as organization_rows
 from gatepost.store import users as user_rows
 
 PASSWORD = password("a new user's")
@@ -319,3 +323,104 @@ class TestEnroll:
         ruleset = RuleSet.build(organizations.describe(context, organization_id=organization_id), users=known)
         for login in ("alice@example.com", "bob@example.com", "gone@example.com", "new@example.com", "new@example.net"):
             assert users.enroll(context, organization_id, login).user_id == ruleset.identify(login)
+
+
+class TestEnrollAll:
+    """Many at once are taken up as they are one by one."""
+
+    ADDRESSES = (
+        "new@example.com",
+        "new@example.net",
+        "Other@Example.com",
+        "bob@example.com",
+        "bob@example.net",
+        "carol@example.com",
+        "dave@example.com",
+        "dave@example.net",
+        "all@example.com",
+        "staff@example.com",
+        "staff@example.net",
+        "x@elsewhere.example",
+        "@example.com",
+        "nobody",
+        "12345678-1234-1234-1234-123456789012@example.com",
+        "nick@example.net",
+    )
+
+    @pytest.fixture
+    def directories(self, context):
+        """Two organizations with the same people; the second is for comparison. They share no domain."""
+
+        def directory(alias, *domains):
+            organization_id = organizations.create(context, alias=alias, domains=domains)
+
+            def registered(name, email, make=create):
+                entity_id = make(context, organization_id, name)
+                registrations.register_to_work_mail(
+                    context, organization_id=organization_id, entity_id=entity_id, email=email
+                )
+                return entity_id
+
+            default, other = domains
+            bob = registered("bob", f"bob@{default}")
+            aliases.create(context, organization_id=organization_id, entity_id=bob, alias=f"nick@{other}")
+            create(context, organization_id, "carol")
+            dave = registered("dave", f"dave@{default}")
+            registrations.deregister_from_work_mail(context, organization_id=organization_id, entity_id=dave)
+            users.delete(context, organization_id=organization_id, user_id=dave)
+            registered(
+                "staff",
+                f"all@{default}",
+                lambda context, id_, name: groups.create(context, organization_id=id_, name=name),
+            )
+            return organization_id
+
+        return directory("one", "example.com", "example.net"), directory("two", "2.example.com", "2.example.net")
+
+    def outcome(self, context, organization_id, found):
+        page = users.list(context, organization_id=organization_id).items
+        everybody = sorted((one.name, one.email or "", one.state) for one in page)
+        return {key: (one.name, one.email, one.state) for key, one in found.items()}, everybody
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_as_one_by_one(self, context, store, directories, seed):
+        some = random.Random(seed).sample(self.ADDRESSES, len(self.ADDRESSES) - seed)
+        together, singly = directories
+
+        def there(address):
+            return address.replace("@", "@2.") if "elsewhere" not in address else address
+
+        def back(value):
+            return repr(value).replace("2.", "").replace("2.example", "example")
+
+        with store.begin() as transaction:
+            organization = organization_rows.get(transaction, together)
+            found = users.enroll_all(context, transaction, organization, some)
+        expected = {}
+        for address in some:
+            with suppress(EntityNotFoundException):
+                expected[address] = users.enroll(context, singly, there(address).lower())
+        names, everybody = self.outcome(context, together, found)
+        other_names, others = self.outcome(context, singly, expected)
+        assert {key: back(value) for key, value in names.items()} == {
+            key: back(value) for key, value in other_names.items()
+        }
+        assert back(everybody) == back(others)
+        with store.begin() as transaction:  # and once more: they are there
+            again = users.enroll_all(context, transaction, organization, some)
+        assert {key: one.user_id for key, one in again.items()} == {key: one.user_id for key, one in found.items()}
+
+    def test_in_a_closed_directory_nobody_is_taken_up(self, context, store):
+        organization_id = organizations.create(context, alias="c", domains=["c.example"], directory=Directory.CLOSED)
+        with store.begin() as transaction:
+            organization = organization_rows.get(transaction, organization_id)
+            assert users.enroll_all(context, transaction, organization, ["new@c.example"]) == {}
+
+    def test_many_take_as_many_statements_as_one(self, context, store, directories):
+        statements = []
+        with store.begin() as transaction:
+            organization = organization_rows.get(transaction, directories[0])
+            event.listen(store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+            found = users.enroll_all(context, transaction, organization, [f"u{n}@example.com" for n in range(100)])
+        assert len(found) == 100
+        assert len(statements) <= 9

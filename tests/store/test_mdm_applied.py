@@ -1,5 +1,7 @@
 """What the bridge wrote last."""
 
+from dataclasses import replace
+
 from tests.store.mdm import an_applied_override
 from tests.store.nouns import NOON
 from tests.support.postures import a_posture
@@ -75,3 +77,29 @@ def test_those_whose_device_nobody_knows(store):
     with store.bookkeeping() as writer:
         mdm_devices.put(writer, a_posture("7"))
         assert mdm_applied.orphans(writer, "local") == [orphan]
+
+
+def test_of_several_devices_and_of_several_users(store):
+    one, two = an_applied_override(), an_applied_override(user_id="user-2", device_key="8")
+    elsewhere = an_applied_override(target="workmail")
+    put(store, one, two, elsewhere)
+    with store.bookkeeping() as writer:
+        assert mdm_applied.of_devices(writer, "local", "ws1", ["7", "9"]) == [one]
+        found = mdm_applied.of_users(writer, "local", one.organization_id, ["user-1", "user-2", "user-3"])
+        assert sorted(found, key=named) == [one, two]
+        assert mdm_applied.of_users(writer, "local", "m-other", ["user-1"]) == []
+        mdm_applied.delete_many(writer, [one, two])
+        mdm_applied.delete_many(writer, [])
+        assert mdm_applied.of_device(writer, "ws1", "7") == [elsewhere]
+        assert mdm_applied.of_device(writer, "ws1", "8") == []
+
+
+def test_doubted_until_it_is_written_anew(store):
+    one = an_applied_override()
+    put(store, one)
+    with store.bookkeeping() as writer:
+        mdm_applied.doubt(writer, one)
+        doubted = mdm_applied.get(writer, *named(one))
+        assert doubted == replace(one, doubtful_since=writer.now)
+        mdm_applied.put(writer, one)
+        assert mdm_applied.get(writer, *named(one)) == one

@@ -1,8 +1,8 @@
 """Devices as they were described last, and everything that they ever had."""
 
-import pytest
+from dataclasses import replace
+
 from sqlalchemy import event
-from tests.store.mdm import Clock
 from tests.support.postures import NOON, a_posture, minutes
 
 from gatepost.model import Compliance, KnownDevice, Managed, Moments
@@ -10,11 +10,6 @@ from gatepost.store import mdm_devices
 from gatepost.store.mdm_devices import DEVICE_ID, USER, Binding
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
-
-
-@pytest.fixture
-def clock(store):
-    return Clock(store)
 
 
 def put(store, *postures):
@@ -25,6 +20,18 @@ def put(store, *postures):
 def known(store, device_key="7", source="ws1"):
     with store.read() as reader:
         return mdm_devices.known(reader, source, device_key)
+
+
+def remembered(store, *keys):
+    with store.read() as reader:
+        return mdm_devices.remembered(reader, "ws1", keys or ["7"])
+
+
+def gone(store, moment, device_key="7"):
+    (before,) = remembered(store, device_key).values()
+    with store.bookkeeping() as writer:
+        mdm_devices.keep(writer, [(before, mdm_devices.gone(before, moment))])
+    return known(store, device_key)
 
 
 def keys(devices):
@@ -68,14 +75,14 @@ def test_a_binding_keeps_when_it_began_and_knows_to_the_hour_when_it_was_seen_la
         assert mdm_devices.bindings(reader, "ws1", "7")[0] == Binding(DEVICE_ID, "EAS1", NOON, minutes(60))
 
 
-def test_a_look_that_finds_nothing_new_takes_two_statements(store):
+def test_a_look_that_finds_nothing_new_takes_four_statements(store):
     put(store, a_posture())
     statements = []
     event.listen(store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     with store.bookkeeping() as writer:
         device = mdm_devices.put(writer, a_posture(observed_at=minutes(1)))
         assert mdm_devices.related(writer, device) == [device]
-    assert len([one for one in statements if "mdm_" in one]) == 3
+    assert len([one for one in statements if "mdm_" in one]) == 4
 
 
 def test_moments_are_remembered_from_one_posture_to_the_next(store):
@@ -100,45 +107,52 @@ def test_a_device_without_ids_is_related_to_itself(store):
         assert mdm_devices.related(reader, device) == [device]
 
 
-def test_missing_since_the_first_time_until_it_is_described_again(store, clock):
-    def missing():
-        with store.bookkeeping() as writer:
-            return mdm_devices.missing(writer, "ws1", "7")
-
-    assert missing() is None  # nobody knew it, so nothing is gone
+def test_missing_since_then_until_it_is_described_again(store):
     put(store, a_posture())
-    assert missing() == NOON
-    clock.at(6)
-    assert missing() == NOON
+    (before,) = remembered(store).values()
+    assert before.missing_since is None
+    with store.bookkeeping() as writer:
+        mdm_devices.keep(writer, [(before, replace(before, missing_since=minutes(5)))])
+    assert remembered(store)["7"] == replace(before, missing_since=minutes(5))
     put(store, a_posture())
-    assert missing() == minutes(6)
+    assert remembered(store)["7"] == before
 
 
-def test_gone_is_what_was_known_last(store, clock):
-    def gone():
-        with store.bookkeeping() as writer:
-            return mdm_devices.gone(writer, "ws1", "7")
-
-    assert gone() is None
+def test_gone_is_what_was_known_last(store):
     put(store, a_posture(serial="S"))
-    clock.at(6)
-    tombstone = gone()
+    tombstone = gone(store, minutes(6))
     assert tombstone == known(store)
     assert tombstone.posture == a_posture(serial="S", gone=True, observed_at=minutes(6))
     assert (tombstone.addresses, tombstone.device_ids, tombstone.moments) == ((ALICE,), ("EAS1",), Moments())
-    clock.at(60)
-    assert gone() == tombstone  # since when it is gone stays
+    assert gone(store, minutes(60)) == tombstone  # since when it is gone stays
     with store.read() as reader:
         assert mdm_devices.gone_before(reader, "ws1", minutes(6)) == []
         assert mdm_devices.gone_before(reader, "ws1", minutes(6.1)) == ["7"]
         assert mdm_devices.gone_before(reader, "fleet", minutes(6.1)) == []
 
 
-def test_a_device_that_came_back_is_as_any_other(store, clock):
+def test_a_device_that_came_back_is_as_any_other(store):
     put(store, a_posture())
-    with store.bookkeeping() as writer:
-        mdm_devices.gone(writer, "ws1", "7")
+    gone(store, minutes(1))
     assert put(store, a_posture()).posture == a_posture()
+
+
+def test_many_are_kept_at_once_and_only_what_is_new_of_them(store):
+    put(store, a_posture("7"), a_posture("8", user_addresses=(BOB,)))
+    before = remembered(store, "7", "8", "9")
+    assert set(before) == {"7", "8"}
+    postures = [a_posture("7", device_ids=("EAS9",)), a_posture("8", user_addresses=(BOB,)), a_posture("9")]
+    changes = [(before.get(one.device_key), mdm_devices.after(before.get(one.device_key), one)) for one in postures]
+    with store.bookkeeping() as writer:
+        mdm_devices.keep(writer, changes)
+        mdm_devices.keep(writer, [])
+    assert remembered(store, "7", "8", "9") == {now.posture.device_key: now for _, now in changes}
+    assert known(store).device_ids == ("EAS1", "EAS9")
+    with store.read() as reader:
+        assert mdm_devices.holders(reader, ["EAS1", "EAS9", "EAS0"]) == {
+            "EAS1": {("ws1", "7"), ("ws1", "8"), ("ws1", "9")},
+            "EAS9": {("ws1", "7")},
+        }
 
 
 def test_devices_are_found_by_what_they_have_or_had(store):
@@ -156,10 +170,10 @@ def test_devices_are_found_by_what_they_have_or_had(store):
         assert found(device_id="EAS1", limit=1) == ["7"]
 
 
-def test_pages_keys_and_counts(store, clock):
+def test_pages_keys_and_counts(store):
     put(store, *[a_posture(key, source=source) for source in ("ws1", "fleet") for key in ("a", "b", "C")])
+    gone(store, minutes(1), "b")
     with store.bookkeeping() as writer:
-        mdm_devices.gone(writer, "ws1", "b")
         assert mdm_devices.count(writer) == 5
         assert mdm_devices.count(writer, "ws1") == 2
         first = mdm_devices.page(writer, None, 4)

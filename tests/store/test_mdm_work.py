@@ -302,3 +302,36 @@ def test_with_failures_deaths_and_leases_shorter_than_the_work_nothing_is_wrong_
     world = World(store, seed)
     assert world.run(changes=150, workers=6) == world.state
     assert world.refused > 0  # or the leases were not too short after all
+
+
+def test_many_end_at_once_and_only_what_is_still_held(store, clock):
+    dirty(store, "1", "2", "3", "4")
+    claims = claim(store, limit=9)
+    clock.at(2)
+    (taken,) = claim(store, limit=1)  # of the first, the lease is over
+    dirty(store, "3")
+    with store.bookkeeping() as writer:
+        held = mdm_work.held(writer, claims)
+        assert keys(held) == ["2", "3", "4"]
+        mdm_work.finish(writer, dict.fromkeys(held) | {claims[3]: minutes(9)}, held)
+    assert taken.device_key == "1"
+    assert keys(claim(store, limit=9)) == ["3"]
+    clock.at(9)
+    assert keys(claim(store, limit=9)) == ["1", "3", "4"]
+
+
+def test_sources_of_which_something_is_due(store, clock):
+    dirty(store, "1")
+    with store.bookkeeping() as writer:
+        mdm_work.dirty(writer, "fleet", "1", due=minutes(5))
+        mdm_work.dirty(writer, "other", "1")
+
+    def due():
+        with store.read() as reader:
+            return mdm_work.due_sources(reader, ["ws1", "fleet"])
+
+    assert due() == ["ws1"]
+    claim(store)
+    assert due() == []
+    clock.at(6)
+    assert due() == ["fleet", "ws1"]

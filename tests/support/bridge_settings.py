@@ -12,7 +12,7 @@ from gatepost.engine.posture import Policy
 from gatepost.mdm.deciding import Addresses, decide
 from gatepost.mdm.targets.base import slack_of
 from gatepost.mdm.targets.local import LocalTarget
-from gatepost.store import mdm_applied, mdm_devices
+from gatepost.store import mdm_devices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,8 +59,11 @@ def seen(store: Store, device_key: str = "7", *, written: bool = True, **changes
     with store.begin() as transaction:
         known = mdm_devices.put(transaction, a_posture(device_key, **(times | changes)))
         if written:
-            before = mdm_applied.of_device(transaction, known.posture.source, device_key)
-            addresses = Addresses(transaction, None)
-            decided = decide(transaction, known, addresses, policy, sources={known.posture.source}, written=before)
-            target.apply(transaction, target.plan(transaction, decided.wishes, slack_of(policy)), known)
+            pairs, addresses = target.pairs(transaction), Addresses(transaction, None)
+            before, related = pairs.of_device(known.posture.source, device_key), mdm_devices.related(transaction, known)
+            names = {known.posture.source}
+            decided = decide(related, known, addresses, policy, transaction.now, sources=names, written=before)
+            planned = target.plan(transaction, pairs, decided.wishes, slack_of(policy))
+            target.apply(transaction, pairs, planned, known, addresses)
+            target.write(transaction, pairs)
     return known

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gatepost.cli.asking import name_of
-from gatepost.cli.mdm_reading import STORE
 from gatepost.cli.screen import moment
 from gatepost.mdm.deciding import Addresses, claimed_ids, decide
 from gatepost.mdm.sources.base import Gone, SourceError
@@ -16,7 +15,7 @@ from gatepost.mdm.sources.build import build_source
 from gatepost.mdm.targets.base import TOLD, Action, slack_of
 from gatepost.mdm.targets.local import LocalTarget
 from gatepost.model import Effect, Posture
-from gatepost.store import mdm_applied, mdm_devices, users
+from gatepost.store import mdm_devices, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,9 +143,12 @@ def _of_device(
     store: Store, writer: Writer, bridge: BridgeConfiguration, addresses: Addresses, known: KnownDevice
 ) -> Iterator[WouldChange]:
     names = [one.name for one in bridge.sources]
-    written = mdm_applied.of_device(writer, known.posture.source, known.posture.device_key, STORE)
-    wishes = decide(writer, known, addresses, bridge.policy, sources=names, written=written).wishes
-    for planned in LocalTarget(store).plan(writer, wishes, slack_of(bridge.policy)):
+    target = LocalTarget(store)
+    pairs = target.pairs(writer)
+    written = pairs.of_device(known.posture.source, known.posture.device_key)
+    related = mdm_devices.related(writer, known)
+    wishes = decide(related, known, addresses, bridge.policy, writer.now, sources=names, written=written).wishes
+    for planned in target.plan(writer, pairs, wishes, slack_of(bridge.policy)):
         present = None if planned.present is None else planned.present.effect
         yield from _changed(writer, planned.wish, planned.step, present)
 

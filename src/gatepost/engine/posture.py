@@ -41,6 +41,7 @@ __all__ = [
     "combine",
     "express",
     "mass_change",
+    "pairs_of",
     "remember",
     "shrunk",
     "wanted",
@@ -59,10 +60,9 @@ def wanted(
     policy: Policy,
     now: datetime,
     *,
-    about: KnownDevice | None = None,
     user_of: Callable[[str], str | None] = str,
 ) -> dict[tuple[str, str], Verdict]:
-    """The verdict for each (user, DeviceId) that any of the devices has or had; only the pairs of `about`, if given.
+    """The verdict for each (user, DeviceId) that any of the devices has or had.
 
     `devices` must hold every device that ever had one of the DeviceIds in question (`store.mdm_devices.related`).
     `user_of` says whose an address is: two addresses of one user make one pair; None: nobody's, left out.
@@ -71,14 +71,18 @@ def wanted(
     for known in devices:
         today = set() if known.posture.gone else _pairs(known.posture.user_addresses, known.posture.device_ids, user_of)
         verdict = assess(known.posture, policy, now, known.moments)
-        for pair in today | _pairs(known.addresses, known.device_ids, user_of):
+        for pair in today | pairs_of(known, user_of):
             voice = _Voice(known.posture, verdict if pair in today else _former(verdict), pair in today)
             said.setdefault(pair, {}).setdefault(known.posture.source, []).append(voice)
-    asked = said.keys() if about is None else _pairs(about.addresses, about.device_ids, user_of) & said.keys()
     return {
         pair: combine([voice.verdict for voices in said[pair].values() for voice in _not_superseded(voices)])
-        for pair in sorted(asked)
+        for pair in sorted(said)
     }
+
+
+def pairs_of(known: KnownDevice, user_of: Callable[[str], str | None] = str) -> set[tuple[str, str]]:
+    """Each (user, DeviceId) that the device has or ever had."""
+    return _pairs(known.addresses, known.device_ids, user_of)
 
 
 def ask_again(known: KnownDevice, now: datetime) -> datetime | None:

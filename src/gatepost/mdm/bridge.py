@@ -73,7 +73,6 @@ class Bridge:
             store,
             self._call,
             self._sources,
-            settling,
             options,
             targets=self._targets,
             after_sweep=self._after_sweep,

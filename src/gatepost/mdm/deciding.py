@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from gatepost.engine.posture import ask_again, assess, wanted
+from gatepost.engine.posture import ask_again, assess, pairs_of, wanted
 from gatepost.mdm.targets.base import no_longer_wanted, wish_for
 from gatepost.model import Directory as Openness
 from gatepost.model import Effect, OrganizationState, enrolled_user_id
-from gatepost.store import devices, mdm_devices, organizations, users
+from gatepost.store import devices, organizations, users
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from gatepost.engine.posture import Policy, Verdict
     from gatepost.mdm.targets.base import Wish
-    from gatepost.model import AppliedOverride, Device, KnownDevice, Organization, Posture
+    from gatepost.model import AppliedOverride, Device, KnownDevice, Organization, Posture, User
     from gatepost.store.database import Reader
 
 _PAGE = 100
@@ -51,35 +51,56 @@ class Addresses:
     def __init__(self, reader: Reader, organization_id: str | None) -> None:
         self._reader = reader
         self._organization_id = organization_id
-        self._users: dict[str, str | None] = {}
+        self._found: dict[str, str | None] = {}
+        self._users: dict[str, User] = {}
         self._new: dict[str, str] = {}
         self._organizations: dict[str, Organization | None] = {}
 
     def user_of(self, address: str) -> str | None:
         """`<organization id>/<user id>`; of nobody yet, where an open directory will take the address up; None: nobody's."""
-        if address not in self._users:
-            self._users[address] = self._find(address)
-        return self._users[address]
+        if address not in self._found:
+            self.look_up([address])
+        return self._found[address]
 
     def to_be_taken_up(self, user: str) -> str | None:
         """The address of a user who is not in the directory yet."""
         return self._new.get(user)
 
-    def _find(self, address: str) -> str | None:
-        organization = self._organization(address)
-        if organization is None or organization.state is not OrganizationState.ACTIVE:
-            return None
+    def user(self, user: str) -> User | None:
+        """The user as the directory has him, whose address was asked for; None where he is not there yet."""
+        return self._users.get(user)
+
+    def look_up(self, addresses: Iterable[str]) -> None:
+        """Whose all of these are, at once; some hundred at most."""
+        by_organization: dict[str, tuple[Organization, list[str]]] = {}
+        for address in dict.fromkeys(addresses):
+            if address not in self._found:
+                self._found[address] = None
+                organization = self._organization(address)
+                if organization is not None and organization.state is OrganizationState.ACTIVE:
+                    by_organization.setdefault(organization.organization_id, (organization, []))[1].append(address)
+        for organization, theirs in by_organization.values():
+            self._look_up(organization, theirs)
+
+    def _look_up(self, organization: Organization, addresses: list[str]) -> None:
         organization_id = organization.organization_id
-        found = users.named(self._reader, organization_id, address)
-        if found is not None:
-            return f"{organization_id}/{found.user_id}"
-        if organization.directory is not Openness.OPEN or not _within(organization, address):
-            return None
-        user_id = enrolled_user_id(organization_id, address)
-        if users.deleted(self._reader, organization_id, [address]) or users.get(self._reader, organization_id, user_id):
-            return None
-        self._new[f"{organization_id}/{user_id}"] = address
-        return f"{organization_id}/{user_id}"
+        there = users.of_logins(self._reader, organization_id, addresses)
+        for address, user in there.items():
+            self._found[address] = key = f"{organization_id}/{user.user_id}"
+            self._users[key] = user
+        new = {
+            address: enrolled_user_id(organization_id, address)
+            for address in addresses
+            if address not in there and organization.directory is Openness.OPEN and _within(organization, address)
+        }
+        if not new:
+            return
+        left = users.deleted_of(self._reader, organization_id, new)
+        left |= {user.user_id for user in users.of_ids(self._reader, organization_id, set(new.values()))}
+        for address, user_id in new.items():
+            if address not in left and user_id not in left:
+                self._found[address] = key = f"{organization_id}/{user_id}"
+                self._new[key] = address
 
     def _organization(self, address: str) -> Organization | None:
         domain = "" if self._organization_id is not None else address.rpartition("@")[2]
@@ -93,31 +114,33 @@ class Addresses:
 
 
 def decide(
-    reader: Reader,
+    related: Iterable[KnownDevice],
     known: KnownDevice,
     addresses: Users,
     policy: Policy,
+    now: datetime,
     *,
     sources: Collection[str],
     written: Sequence[AppliedOverride] = (),
 ) -> Decided:
     """What all `sources` that speak of the device's users and DeviceIds want together; other sources do not count.
 
-    What was `written` for the device's sake and is not accounted for any more is to be taken away.
+    `related` are the devices that share a DeviceId with it (`store.mdm_devices.related`), itself included. What was
+    `written` for the device's sake and is not accounted for any more is to be taken away.
     """
-    speaking = [one for one in mdm_devices.related(reader, known) if one.posture.source in sources]
-    verdicts = wanted(speaking, policy, reader.now, user_of=addresses.user_of)
-    mine = wanted(speaking, policy, reader.now, about=known, user_of=addresses.user_of).keys()
+    speaking = [one for one in related if one.posture.source in sources]
+    verdicts = wanted(speaking, policy, now, user_of=addresses.user_of)
+    mine = pairs_of(known, addresses.user_of)
     keys = {pair: (*pair[0].split("/", 1), pair[1]) for pair in verdicts}
     accounted = {(one.organization_id, one.user_id, one.device_id) for one in written}
     pairs = [pair for pair in verdicts if pair in mine or keys[pair] in accounted]
     wishes = [_wish(pair, verdicts[pair], addresses, policy) for pair in pairs]
     left = accounted - set(keys.values())
     wishes += [no_longer_wanted(one) for one in written if (one.organization_id, one.user_id, one.device_id) in left]
-    looks = [verdicts[pair].look_again for pair in pairs] + [ask_again(known, reader.now)]
+    looks = [verdicts[pair].look_again for pair in pairs] + [ask_again(known, now)]
     stranger = None
     if not wishes and known.posture.device_ids and known.posture.user_addresses:
-        allowed = assess(known.posture, policy, reader.now, known.moments).effect is Effect.ALLOW
+        allowed = assess(known.posture, policy, now, known.moments).effect is Effect.ALLOW
         stranger = known.posture.user_addresses[0] if allowed else None
     return Decided(tuple(wishes), min((one for one in looks if one is not None), default=None), stranger)
 

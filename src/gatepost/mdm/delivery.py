@@ -6,9 +6,11 @@ what is remembered of the device, so that the order of rows plays no part, and a
 there is nothing there that ends by itself. Nothing can be fenced there either: the lease is looked at before each write,
 and every write is read back.
 
-What stands in `mdm_applied` leads: no call is made for what it says is as it should be. To remove, its row is first made to
-end now, then the override goes, then the row: whoever finds the rest of that after a crash takes neither for a person's act.
-After each sweep everything that is there is listed, and what differs from the rows is delivered again (`look_through`).
+What stands in `mdm_applied` leads: no call is made for what it says is as it should be. So it is written before a call that
+changes an effect, as something that has ended already: whoever finds that after a crash, or after an answer that never came,
+looks at what is there, and takes it for nobody else's act. Access is taken away before any is given, and one override that
+cannot be written does not hold up the device's others. After each sweep everything that is there is listed, and what differs
+from the rows is doubted, and delivered again (`look_through`), by whichever bridge comes to it.
 """
 
 from __future__ import annotations
@@ -24,20 +26,21 @@ from gatepost.mdm.claiming import Claiming
 from gatepost.mdm.deciding import decide
 from gatepost.mdm.settling import back_off, target_key
 from gatepost.mdm.targets.base import TOLD, Action, Conflict, Present, no_longer_wanted, slack_of, step
-from gatepost.mdm.targets.mark import read_mark, write_mark
+from gatepost.mdm.targets.mark import digest_of, read_mark, write_mark
 from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused, TargetUnavailable
 from gatepost.model import AppliedOverride, Effect
 from gatepost.store import mdm_applied, mdm_devices, mdm_work
 from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime, timedelta
 
     from gatepost.mdm.claiming import Call
     from gatepost.mdm.metrics import BridgeMetrics
     from gatepost.mdm.options import BridgeOptions
     from gatepost.mdm.targets.base import Wish
+    from gatepost.mdm.targets.mark import Mark
     from gatepost.mdm.targets.workmail import Listed, WorkMailTarget
     from gatepost.model import Claim
     from gatepost.store.database import Store, Writer
@@ -90,7 +93,6 @@ class Delivery:
         self._metrics = metrics
         self._slack = slack_of(options.policy)
         self._key = target_key(target.name)
-        self._doubtful: set[str] = set()  # rows of which what was written is not what is there
         self._claiming = Claiming(store, call, lambda: (self._key,), self.deliver, limit=_AT_A_TIME, park_after=_NEVER)
         self._task: asyncio.Task[None] | None = None
 
@@ -110,22 +112,33 @@ class Delivery:
         source, _, device_key = claim.device_key.partition("/")
         try:
             async with asyncio.timeout(_RUN_SECONDS):
-                ends = [await self._write(claim, wish) for wish in await self._wishes(source, device_key)]
+                ends, refused = await self._write_all(claim, await self._wishes(source, device_key))
         except _LostError:
             return
         except (TargetUnavailable, TimeoutError) as error:
             log.warning("mdm.target_away", target=self._target.name, error=str(error) or "it takes too long")
             await self._call(self._fail, claim, str(error) or "it takes too long", _NEVER)
-        except TargetRefused as error:
-            log.warning(
-                "mdm.target_refused", target=self._target.name, source=source, device=device_key, error=str(error)
-            )
-            await self._call(self._fail, claim, str(error), self._options.park_after)
-        else:
-            self._doubtful.discard(claim.device_key)
-            standing = [one for one in ends if one is not None]
-            await self._call(self._done, claim, min(standing, default=None))
-            self._metrics.settled(self._key, "done")
+            return
+        if refused is not None:
+            about = {"target": self._target.name, "source": source, "device": device_key}
+            log.warning("mdm.target_refused", error=str(refused), **about)
+            await self._call(self._fail, claim, str(refused), self._options.park_after)
+            return
+        await self._call(self._done, claim, min(ends, default=None))
+        self._metrics.settled(self._key, "done")
+
+    async def _write_all(self, claim: Claim, wishes: Iterable[Wish]) -> tuple[list[datetime], TargetRefused | None]:
+        """When the ALLOWs that then stand end, and the last refusal."""
+        ends: list[datetime] = []
+        refused: TargetRefused | None = None
+        for wish in sorted(wishes, key=lambda one: one.expression is Expression.PUT_ALLOW):
+            try:
+                end = await self._write(claim, wish)
+            except TargetRefused as error:
+                refused = error
+            else:
+                ends += [] if end is None else [end]
+        return ends, refused
 
     async def look_through(self) -> None:
         """Deliver again what differs between what is there and what was written last; take over what only has the mark."""
@@ -153,11 +166,13 @@ class Delivery:
             known = mdm_devices.known(reader, source, device_key)
             if known is None:
                 return tuple(no_longer_wanted(one) for one in written), set()
-            addresses = {address for one in mdm_devices.related(reader, known) for address in one.addresses}
+            related = mdm_devices.related(reader, known)
+            addresses = {address for one in related for address in one.addresses}
             if addresses - users.keys():
                 return (), addresses - users.keys()
             there = _There(self._target.organization_id, users)
-            decided = decide(reader, known, there, self._options.policy, sources=self._sources, written=written)
+            policy, sources = self._options.policy, self._sources
+            decided = decide(related, known, there, policy, reader.now, sources=sources, written=written)
             return decided.wishes, set()
 
     async def _write(self, claim: Claim, wish: Wish) -> datetime | None:
@@ -167,29 +182,22 @@ class Delivery:
         if applied is not None and applied.theirs_since is not None:
             self._metrics.conflict(pair, Conflict.EDITED)
         wish = _on_time(wish, applied, now)
-        doubtful = claim.device_key in self._doubtful
+        doubtful = applied is not None and applied.doubtful_since is not None
         if not doubtful and _as_written(wish, applied, now, self._slack):
             return _ends(applied)
-        present = await self._target.get(wish.user_id, wish.device_id)
+        try:
+            present = await self._target.get(wish.user_id, wish.device_id)
+        except NoSuchUser:  # his overrides went with him
+            self._target.forget_users()
+            await self._call(self._remember, claim, wish, None)
+            return None
         if present is not None and applied is not None:
             if present.owned:  # it is this bridge's, whatever was remembered of the last write
                 applied = replace(applied, effect=present.effect, description=present.description)
             present = replace(present, expires=applied.expires)
         todo = step(wish, applied, present, now, self._slack)
         self._metrics.conflict(pair, todo.conflict)
-        match todo.action:
-            case Action.PUT:
-                applied = await self._put(claim, wish, now)
-            case Action.DELETE:
-                await self._delete(claim, wish, applied, now)
-                applied = None
-            case Action.FORGET:
-                await self._call(self._remember, claim, wish, None)
-                applied = None
-            case Action.YIELD:
-                assert applied is not None
-                applied = replace(applied, theirs_since=now)
-                await self._call(self._remember, claim, wish, applied)
+        applied = await self._do(claim, wish, todo.action, applied, now)
         if todo.action in TOLD:
             about = {
                 "source": wish.verdict.source,
@@ -199,15 +207,33 @@ class Delivery:
             log.info("mdm.override", target=self._target.name, action=todo.action.value, **about)
         return _ends(applied)
 
-    async def _put(self, claim: Claim, wish: Wish, now: datetime) -> AppliedOverride | None:
+    async def _do(
+        self, claim: Claim, wish: Wish, action: Action, applied: AppliedOverride | None, now: datetime
+    ) -> AppliedOverride | None:
+        """Take the step; what is to be remembered of it then."""
+        match action:
+            case Action.PUT:
+                return await self._put(claim, wish, applied, now)
+            case Action.DELETE:
+                await self._delete(claim, wish, applied, now)
+                return None
+            case Action.FORGET:
+                await self._call(self._remember, claim, wish, None)
+                return None
+        seen = applied
+        if seen is not None and action is Action.YIELD:
+            seen = replace(seen, theirs_since=now)
+        if seen is not None:
+            seen = replace(seen, doubtful_since=None)
+        if seen != applied:
+            await self._call(self._remember, claim, wish, seen)
+        return seen
+
+    async def _put(
+        self, claim: Claim, wish: Wish, before: AppliedOverride | None, now: datetime
+    ) -> AppliedOverride | None:
         assert wish.effect is not None
         description = write_mark(self._target.instance, wish.verdict, wish.effect, now)
-        await self._call(self._still, claim)
-        try:
-            await self._target.put(wish.user_id, wish.device_id, wish.effect, description)
-        except NoSuchUser:
-            self._target.forget_users()
-            return None
         applied = AppliedOverride(
             target=self._target.name,
             organization_id=self._target.organization_id,
@@ -220,6 +246,15 @@ class Delivery:
             device_key=wish.verdict.device_key,
             written_at=now,
         )
+        if before is None or before.effect is not wish.effect:
+            await self._call(self._remember, claim, wish, replace(applied, expires=now))
+        await self._call(self._still, claim)
+        try:
+            await self._target.put(wish.user_id, wish.device_id, wish.effect, description)
+        except NoSuchUser:
+            self._target.forget_users()
+            await self._call(self._remember, claim, wish, None)
+            return None
         await self._call(self._remember, claim, wish, applied)
         return applied
 
@@ -274,25 +309,27 @@ class Delivery:
                 break
             written |= {(one.user_id, one.device_id): one for one in page}
             after = (page[-1].organization_id, page[-1].user_id, page[-1].device_id)
-        drifted = [
-            f"{one.source}/{one.device_key}"
-            for pair, one in written.items()
-            if one.theirs_since is None and not _same(one, there.get(pair))
-        ]
-        self._doubtful.update(drifted)
+        drifted = [one for pair, one in written.items() if one.theirs_since is None and not _same(one, there.get(pair))]
         alone = {pair: present for pair, present in there.items() if pair not in written and present.owned}
+        # devices' rows and the target's in transactions of their own: who settles locks the former first
         with self._store.bookkeeping() as writer:
-            mdm_work.dirty_many(writer, [(self._key, key) for key in drifted])
-            for pair, present in sorted(alone.items()):
-                self._take_over(writer, pair, present)
+            keys = [self._take_over(writer, pair, present) for pair, present in sorted(alone.items())]
+            mdm_work.dirty_many(writer, [one for one in keys if one is not None])
+        with self._store.bookkeeping() as writer:
+            mdm_work.dirty_many(writer, [(self._key, f"{one.source}/{one.device_key}") for one in drifted])
+            for one in drifted:
+                mdm_applied.doubt(writer, one)
         if drifted or alone:
             log.info("mdm.target_differs", target=self._target.name, changed=len(drifted), taken_over=len(alone))
 
-    def _take_over(self, writer: Writer, pair: tuple[str, str], present: Present) -> None:
-        """An override with this bridge's mark that the database does not know: its device decides."""
+    def _take_over(self, writer: Writer, pair: tuple[str, str], present: Present) -> tuple[str, str] | None:
+        """An override with this bridge's mark that the database does not know: its device decides, which is answered."""
         mark = read_mark(present.description)
-        if mark is None or mark.device_key is None or mark.source not in self._sources:
-            return
+        if mark is None or mark.source not in self._sources:
+            return None
+        device_key = mark.device_key or self._key_with(writer, mark)
+        if device_key is None:
+            return None
         mdm_applied.put(
             writer,
             AppliedOverride(
@@ -304,11 +341,21 @@ class Delivery:
                 description=present.description,
                 expires=None,
                 source=mark.source,
-                device_key=mark.device_key,
+                device_key=device_key,
                 written_at=writer.now,
             ),
         )
-        mdm_work.dirty(writer, mark.source, mark.device_key)
+        return mark.source, device_key
+
+    def _key_with(self, writer: Writer, mark: Mark) -> str | None:
+        """The key of a device that was too long for its mark."""
+        after: str | None = None
+        while keys := mdm_devices.keys(writer, mark.source, after, _PAGE):
+            for key in keys:
+                if digest_of(key) == mark.digest:
+                    return key
+            after = keys[-1]
+        return None
 
 
 def _as_written(wish: Wish, applied: AppliedOverride | None, now: datetime, slack: timedelta) -> bool:

@@ -10,17 +10,18 @@ or until a whole sweep finds it no longer so. What is told of singly (a notifica
 urgent and not held, and an ALLOW that is held ends at its expiry. Turns from DENY to ALLOW are not held: an MDM that
 recovers would be held by the alarm that it raised.
 
-The counts are this process's; that the guard stands, and that somebody confirmed, is in the store.
+All of it is in the store (`mdm_looks`, `mdm_sources`), so that the bridges of several processes count together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatepost.engine.posture import mass_change
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from gatepost.model import SourceState
 
 
@@ -35,47 +36,71 @@ def confirmed(state: SourceState) -> bool:
     return state.guard is not None and at is not None and (since is None or at >= since)
 
 
-@dataclass(slots=True)
 class Guard:
-    """One source's counts since its last sweep began; `allowed` is how many ALLOWs there were then.
+    """One source's counts since its last sweep began, as one transaction sees and changes them.
 
-    `settled`: every device that the sweep marked has been looked at.
+    `allowed` is how many ALLOWs there were when it began. `looks` are the transaction's devices that were counted before,
+    and whether each would lose its ALLOW; `count` answers how many were counted in all, and how many of those would.
     """
 
-    source: str
-    allowed: int | None = None
-    settled: bool = False
-    looked: set[str] = field(default_factory=set)
-    turned: set[str] = field(default_factory=set)
-
-    def begin(self, allowed: int) -> None:
-        """A sweep begins: nothing is counted yet."""
-        self.allowed, self.settled = allowed, False
-        self.looked.clear()
-        self.turned.clear()
+    def __init__(
+        self, state: SourceState, allowed: int, looks: Mapping[str, bool], count: Callable[[], tuple[int, int]]
+    ) -> None:
+        self.state = state
+        self._allowed = allowed
+        self._looks = looks
+        self._count = count
+        self._counted: tuple[int, int] | None = None
+        self.changed: dict[str, bool] = {}
 
     def saw(self, device_key: str, *, allowed: bool) -> None:
-        """A device was looked at that has an ALLOW, and nothing is to turn."""
-        self.turned.discard(device_key)
-        if allowed:
-            self.looked.add(device_key)
+        """A device was looked at, and nothing is to turn; it is counted if it has an ALLOW."""
+        if allowed or self._look(device_key) is not None:
+            self._set(device_key, turned=False)
 
-    def may_turn(self, device_key: str, state: SourceState) -> bool:
+    def let(self, device_key: str) -> None:
+        """A device that was told of singly turns: that is no part of a mass change."""
+        if self._look(device_key):
+            self._set(device_key, turned=False)
+
+    def may_turn(self, device_key: str) -> bool:
         """Whether a device may lose its ALLOW because of a sweep."""
-        self.looked.add(device_key)
-        self.turned.add(device_key)
-        if stands(state):
+        self._set(device_key, turned=True)
+        if stands(self.state):
             return False
-        if confirmed(state):
+        if confirmed(self.state):
             return True
-        return not mass_change(self.known if self.settled else len(self.looked), len(self.turned))
+        return not mass_change(self.known if self.state.sweep_settled_at else self.looked, self.turned)
 
     @property
     def too_many(self) -> bool:
         """Whether so many of all ALLOWs would turn that somebody has to confirm."""
-        return mass_change(self.known, len(self.turned))
+        return mass_change(self.known, self.turned)
 
     @property
     def known(self) -> int:
         """How many ALLOWs there are, as far as is known: more may have come since the sweep began."""
-        return max(self.allowed or 0, len(self.looked))
+        return max(self._allowed, self.looked)
+
+    @property
+    def looked(self) -> int:
+        """How many devices with an ALLOW have been looked at."""
+        return self._before[0] + sum(key not in self._looks for key in self.changed)
+
+    @property
+    def turned(self) -> int:
+        """How many of them would lose it."""
+        return self._before[1] + sum(turned - self._looks.get(key, False) for key, turned in self.changed.items())
+
+    @property
+    def _before(self) -> tuple[int, int]:
+        if self._counted is None:
+            self._counted = self._count()
+        return self._counted
+
+    def _look(self, device_key: str) -> bool | None:
+        return self.changed.get(device_key, self._looks.get(device_key))
+
+    def _set(self, device_key: str, *, turned: bool) -> None:
+        if self._look(device_key) is not turned:
+            self.changed[device_key] = turned

@@ -2,8 +2,8 @@
 
 Theory of operation. A device's fence, its posture, its overrides here, and the end of its claim are one transaction, so
 that a worker that has lost its lease writes nothing, and a crash loses nothing. A durable commit costs milliseconds, so
-the devices that were answered about meanwhile share one; it ends after `_TURN_SECONDS`, because webhooks wait for the same
-turn. A target that is elsewhere is told by a dirty row of its own in the same transaction (`delivery`).
+the devices that were answered about meanwhile share one (`turn`), but no more than `_TOGETHER`, because webhooks wait for
+the same turn. A target that is elsewhere is told by a dirty row of its own in the same transaction (`delivery`).
 
 404, once: an answer that nobody expected may be a mistake of the source, so what a sweep finds is asked again after five
 minutes, and only then the device is gone. But when somebody told of this very device, to find no record is to find it
@@ -14,8 +14,6 @@ that time passes: what then only narrows (a grace that is over) is done from mem
 from __future__ import annotations
 
 import random
-import time
-from collections import deque
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -24,24 +22,27 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gatepost.engine.posture import Expression
-from gatepost.mdm.deciding import Addresses, Decided, claimed_ids, decide
-from gatepost.mdm.guard import Guard, stands
+from gatepost.mdm.deciding import Decided, claimed_ids, decide
+from gatepost.mdm.guard import stands
 from gatepost.mdm.sources.base import Gone, SourceError, SourceUnavailable
 from gatepost.mdm.targets.base import TOLD, no_longer_wanted, renewal, slack_of
+from gatepost.mdm.turn import Turn
 from gatepost.model import Compliance, Effect, Managed, Posture
-from gatepost.store import mdm_applied, mdm_devices, mdm_sources, mdm_work
+from gatepost.store import mdm_applied, mdm_devices, mdm_work
 from gatepost.store.database import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from gatepost.mdm.deciding import Addresses
     from gatepost.mdm.metrics import BridgeMetrics
     from gatepost.mdm.options import BridgeOptions
     from gatepost.mdm.targets.base import Wish
     from gatepost.mdm.targets.local import LocalTarget, Planned
-    from gatepost.model import AppliedOverride, Claim, KnownDevice, SourceState
-    from gatepost.store.database import Store, Transaction, Writer
+    from gatepost.model import AppliedOverride, Claim, KnownDevice
+    from gatepost.store.database import Store, Writer
+    from gatepost.store.mdm_devices import Remembered
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ HOLD = timedelta(seconds=20)
 HOLD_STANDING = timedelta(hours=1)
 """The same while the guard stands: a sweep marks what it holds, and until then the source is not to be worn out."""
 
-_TURN_SECONDS = 0.04
+_TOGETHER = 50  # devices in a transaction: some tens of milliseconds
 _LONGEST_BACK_OFF = 300.0
 
 
@@ -114,22 +115,14 @@ class Settling:
         self._counted_at = self._local.name if self._local is not None else next(iter(self._remote), "")
         self.metrics = metrics
         self._slack = slack_of(options.policy)
-        self.guards = {name: Guard(name) for name in self._sources}
 
     def settle(self, looked: Sequence[Looked]) -> list[Outcome]:
         """Settle all of them; their outcomes in the order of the claims' keys. Raises StoreError: then some are not."""
         self._move([one for one in looked if _moved(one)])
         # in the order of their keys: whoever marks several devices dirty does so too, and nobody waits in a circle
-        rest = deque(sorted(looked, key=lambda one: (one.claim.source, one.claim.device_key)))
-        outcomes: list[Outcome] = []
-        while rest:
-            outcomes += self._turn(rest)
-        return outcomes
-
-    def begin_sweep(self, source: str) -> None:
-        """Count the source's turns anew, from the ALLOWs that stand now."""
-        with self._store.read() as reader:
-            self.guards[source].begin(mdm_applied.allowed(reader, self._counted_at, source))
+        ordered = sorted(looked, key=lambda one: (one.claim.source, one.claim.device_key))
+        some = (ordered[start : start + _TOGETHER] for start in range(0, len(ordered), _TOGETHER))
+        return [outcome for one in some for outcome in self._turn(one)]
 
     def _move(self, looked: Sequence[Looked]) -> None:
         """A device that the source calls by another key is looked at under that one, by its own fence."""
@@ -139,25 +132,25 @@ class Settling:
                     assert isinstance(one.answer, Posture)
                     mdm_work.dirty(writer, one.claim.source, one.answer.device_key, urgent=one.claim.urgent)
 
-    def _turn(self, rest: deque[Looked]) -> list[Outcome]:
+    def _turn(self, looked: Sequence[Looked]) -> list[Outcome]:
         """One transaction's worth."""
-        begun: list[Looked] = []
-        reports: list[Report] = []
         try:
             with self._store.begin() as transaction:
-                turn = _Turn(transaction)
-                until = time.monotonic() + _TURN_SECONDS
-                while rest and (not begun or time.monotonic() < until):
-                    begun.append(rest.popleft())
-                    reports.append(self._one(turn, begun[-1]))
+                turn = Turn(
+                    transaction,
+                    {one.claim: one.answer for one in looked},
+                    local=self._local,
+                    organizations=self._options.organizations,
+                    counted_at=self._counted_at,
+                )
+                reports = [self._one(turn, one) for one in looked]
+                turn.write()
         except StoreUnavailable:
-            rest.extendleft(reversed(begun))
             raise
         except Exception as error:  # noqa: BLE001 - a device that cannot be handled does not hold up the others
-            if len(begun) == 1:
-                reports = [self._poisoned(begun[0], error)]
-            else:
-                return [outcome for one in begun for outcome in self._turn(deque([one]))]
+            if len(looked) > 1:
+                return [outcome for one in looked for outcome in self._turn([one])]
+            reports = [self._poisoned(looked[0], error)]
         for report in reports:
             self._tell(report)
         return [report.outcome for report in reports]
@@ -167,122 +160,115 @@ class Settling:
         with self._store.bookkeeping() as writer:
             return Report(looked, self._failed(writer, looked.claim, "an error of the bridge: its log says more"))
 
-    def _one(self, turn: _Turn, looked: Looked) -> Report:
+    def _one(self, turn: Turn, looked: Looked) -> Report:
         transaction, claim, answer = turn.transaction, looked.claim, looked.answer
-        if not mdm_work.holds(transaction, claim):
+        if not turn.holds(claim):
             return Report(looked, Outcome.LOST)
         if _moved(looked):
-            mdm_work.done(transaction, claim)
+            turn.end(claim)
             return Report(looked, Outcome.MOVED)
-        addresses = turn.addresses(self._options.organizations.get(claim.source))
-        savepoint = None if claim.urgent else transaction.connection.begin_nested()
-        known, again = self._remember(transaction, looked, addresses)
-        written = []
-        if self._local is not None:
-            written = mdm_applied.of_device(transaction, claim.source, claim.device_key, self._local.name)
-        decided = self._decide(transaction, known, addresses, written)
+        addresses = turn.addresses(claim.source)
+        device, again = self._remembered(turn, looked, addresses)
+        known = None if device is None else device.known
+        written = [] if turn.pairs is None else turn.pairs.of_device(claim.source, claim.device_key)
+        decided = self._decide(turn, known, addresses, written)
         wishes = tuple(map(_narrowing, decided.wishes)) if isinstance(answer, Exception) else decided.wishes
-        planned = () if self._local is None else tuple(self._local.plan(transaction, wishes, self._slack, written))
+        planned: Sequence[Planned] = ()
+        if self._local is not None and turn.pairs is not None:
+            planned = self._local.plan(transaction, turn.pairs, wishes, self._slack)
         if not self._may(turn, claim, wishes, planned):
-            assert savepoint is not None
-            savepoint.rollback()  # as if it had not been asked: what is known and what is written belong together
+            # as if it had not been asked: what is known and what is written belong together
             self._take_stand(turn, claim.source)
-            hold = HOLD_STANDING if stands(turn.state(claim.source)) else HOLD
-            mdm_work.done(transaction, claim, transaction.now + hold)
+            stand = stands(turn.guard(claim.source).state)
+            turn.end(claim, transaction.now + (HOLD_STANDING if stand else HOLD))
             return Report(looked, Outcome.HELD)
-        if savepoint is not None:
-            savepoint.commit()
-        ends = None if self._local is None else self._local.apply(transaction, planned, known)
-        marks = [(target_key(name), f"{claim.source}/{claim.device_key}") for name in self._remote]
-        mdm_work.dirty_many(transaction, marks, urgent=claim.urgent)
-        looks = [again, decided.look_again, None if ends is None else renewal(ends, transaction.now, self._slack)]
-        outcome = self._conclude(
-            transaction, looked, decided, min((one for one in looks if one is not None), default=None)
+        if device is not None:
+            turn.remember(device)
+        ends = None
+        if self._local is not None and turn.pairs is not None:
+            ends = self._local.apply(transaction, turn.pairs, planned, known, addresses)
+        turn.mark(
+            [(target_key(name), f"{claim.source}/{claim.device_key}") for name in self._remote], urgent=claim.urgent
         )
-        return Report(looked, outcome, planned)
+        looks = [again, decided.look_again, None if ends is None else renewal(ends, transaction.now, self._slack)]
+        outcome = self._conclude(turn, looked, decided, min((one for one in looks if one is not None), default=None))
+        return Report(looked, outcome, tuple(planned))
 
-    def _remember(
-        self, transaction: Transaction, looked: Looked, addresses: Addresses
-    ) -> tuple[KnownDevice | None, datetime | None]:
+    def _remembered(
+        self, turn: Turn, looked: Looked, addresses: Addresses
+    ) -> tuple[Remembered | None, datetime | None]:
         """The device after this answer, and when it must be asked about again to be sure of it."""
-        claim, answer = looked.claim, looked.answer
+        claim, answer, now = looked.claim, looked.answer, turn.transaction.now
+        before = turn.remembered(claim.source, claim.device_key)
         if isinstance(answer, Posture):
             match = self._options.match.get(claim.source, frozenset())
-            claimed = claimed_ids(transaction, answer, addresses, match)
+            claimed = claimed_ids(turn.transaction, answer, addresses, match)
             if claimed:
                 answer = replace(answer, device_ids=(*answer.device_ids, *claimed))
-            return mdm_devices.put(transaction, answer), None
-        known = mdm_devices.known(transaction, claim.source, claim.device_key)
-        if not isinstance(answer, Gone) or known is None or known.posture.gone:
-            return known, None
-        since = mdm_devices.missing(transaction, claim.source, claim.device_key)
-        assert since is not None
-        if transaction.now - since >= CONFIRM_GONE:
-            return mdm_devices.gone(transaction, claim.source, claim.device_key), None
-        if claim.urgent and known.posture.managed is not Managed.NO:
-            known = mdm_devices.put(transaction, _unmanaged(known.posture, answer.observed_at))
-            mdm_devices.missing(transaction, claim.source, claim.device_key)
-            since = transaction.now
-        return known, since + CONFIRM_GONE
+            return mdm_devices.after(before, answer), None
+        if not isinstance(answer, Gone) or before is None or before.posture.gone:
+            return before, None
+        since = before.missing_since or now
+        if now - since >= CONFIRM_GONE:
+            return mdm_devices.gone(before, now), None
+        if claim.urgent and before.posture.managed is not Managed.NO:
+            before = mdm_devices.after(before, _unmanaged(before.posture, answer.observed_at))
+            since = now
+        return replace(before, missing_since=since), since + CONFIRM_GONE
 
     def _decide(
-        self,
-        transaction: Transaction,
-        known: KnownDevice | None,
-        addresses: Addresses,
-        written: Sequence[AppliedOverride],
+        self, turn: Turn, known: KnownDevice | None, addresses: Addresses, written: Sequence[AppliedOverride]
     ) -> Decided:
         if known is not None:
-            return decide(transaction, known, addresses, self._options.policy, sources=self._sources, written=written)
+            now, policy = turn.transaction.now, self._options.policy
+            return decide(turn.related(known), known, addresses, policy, now, sources=self._sources, written=written)
         # Nothing accounts for what was written for a device that is not known (any more).
         return Decided(tuple(no_longer_wanted(one) for one in written), None)
 
-    def _may(self, turn: _Turn, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]) -> bool:
+    def _may(self, turn: Turn, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]) -> bool:
         """Whether the mass-change guard lets this be written."""
-        guard, transaction = self.guards[claim.source], turn.transaction
-        had, turns = self._turns(transaction, claim, wishes, planned)
-        if claim.urgent or not turns:
-            if claim.urgent and turns:
-                guard.turned.discard(claim.device_key)
-            else:
-                guard.saw(claim.device_key, allowed=had)
+        had, turns = self._turns(turn, claim, wishes, planned)
+        guard = turn.guard(claim.source)
+        if not turns:
+            guard.saw(claim.device_key, allowed=had)
             return True
-        if guard.allowed is None:
-            guard.allowed = mdm_applied.allowed(transaction, self._counted_at, claim.source)
-        return guard.may_turn(claim.device_key, turn.state(claim.source))
+        if claim.urgent:
+            guard.let(claim.device_key)
+            return True
+        return guard.may_turn(claim.device_key)
 
-    def _take_stand(self, turn: _Turn, source: str) -> None:
-        guard = self.guards[source]
-        if guard.too_many and not stands(turn.state(source)):
-            reason = f"{len(guard.turned)} of {guard.known} devices that are allowed would not be"
+    def _take_stand(self, turn: Turn, source: str) -> None:
+        guard = turn.guard(source)
+        if guard.too_many and not stands(guard.state):
+            reason = f"{guard.turned} of {guard.known} devices that are allowed would not be"
             turn.take_stand(source, reason)
             log.error("mdm.guard_stands", source=source, reason=reason)
 
-    def _turns(
-        self, transaction: Transaction, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]
-    ) -> tuple[bool, bool]:
+    def _turns(self, turn: Turn, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]) -> tuple[bool, bool]:
         """Whether the device has an ALLOW, and whether it is to lose one."""
         if self._local is not None:
             had = any(one.present is not None and one.present.effect is Effect.ALLOW for one in planned)
             return had, any(one.step.turns for one in planned)
-        written = mdm_applied.of_device(transaction, claim.source, claim.device_key)
+        written = mdm_applied.of_device(turn.transaction, claim.source, claim.device_key)
         had = any(one.effect is Effect.ALLOW and one.theirs_since is None for one in written)
         return had, had and all(one.effect is Effect.DENY for one in wishes)
 
-    def _conclude(self, transaction: Transaction, looked: Looked, decided: Decided, again: datetime | None) -> Outcome:
-        claim, answer = looked.claim, looked.answer
+    def _conclude(self, turn: Turn, looked: Looked, decided: Decided, again: datetime | None) -> Outcome:
+        transaction, claim, answer = turn.transaction, looked.claim, looked.answer
         if isinstance(answer, Exception):
             if isinstance(answer, SourceUnavailable) and (looked.paused is not None or answer.retry_after is not None):
                 # the source's fault, and not this device's: that is no attempt
                 wait = timedelta(seconds=answer.retry_after or 0) + back_off(2)
                 later = max(looked.paused or transaction.now, transaction.now + wait)
-                return Outcome.PUT_OFF if mdm_work.release(transaction, claim, later) else Outcome.LOST
+                mdm_work.release(transaction, claim, later)
+                return Outcome.PUT_OFF
             text = str(answer) if isinstance(answer, SourceError) else "an error of the bridge: its log says more"
             return self._failed(transaction, claim, text)
         if decided.stranger is not None:
             mdm_work.park(transaction, claim, f"no such user: `{decided.stranger}`")
             return Outcome.PARKED
-        return Outcome.DONE if mdm_work.done(transaction, claim, again) else Outcome.LOST
+        turn.end(claim, again)
+        return Outcome.DONE
 
     def _failed(self, writer: Writer, claim: Claim, error: str) -> Outcome:
         again = writer.now + back_off(claim.attempts)
@@ -301,30 +287,6 @@ class Settling:
                 log.info("mdm.override", action=one.step.action.value, expression=wish.expression.value, **about)
         if report.outcome is Outcome.PARKED:
             log.warning("mdm.parked", source=claim.source, device=claim.device_key, attempts=claim.attempts)
-
-
-class _Turn:
-    """One transaction, and what was read in it for all of its devices."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        self.transaction = transaction
-        self._states: dict[str, SourceState] = {}
-        self._addresses: dict[str | None, Addresses] = {}
-
-    def addresses(self, organization_id: str | None) -> Addresses:
-        # Of all devices of the turn: nobody else writes meanwhile, and whoever is taken up gets the id that he has here.
-        if organization_id not in self._addresses:
-            self._addresses[organization_id] = Addresses(self.transaction, organization_id)
-        return self._addresses[organization_id]
-
-    def state(self, source: str) -> SourceState:
-        if source not in self._states:
-            self._states[source] = mdm_sources.get(self.transaction, source)
-        return self._states[source]
-
-    def take_stand(self, source: str, reason: str) -> None:
-        now = self.transaction.now
-        self._states[source] = mdm_sources.change(self.transaction, source, guard=reason, guard_since=now)
 
 
 def _moved(looked: Looked) -> bool:

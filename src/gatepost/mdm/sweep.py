@@ -18,18 +18,17 @@ import structlog
 
 from gatepost.engine.posture import shrunk
 from gatepost.mdm.claiming import LEASE_SECONDS, Claiming
-from gatepost.mdm.guard import confirmed, stands
+from gatepost.mdm.guard import Guard, confirmed, stands
 from gatepost.mdm.settling import back_off
 from gatepost.mdm.sources.base import SourceError
-from gatepost.store import mdm_applied, mdm_devices, mdm_inbox, mdm_sources, mdm_work
+from gatepost.store import mdm_applied, mdm_devices, mdm_inbox, mdm_looks, mdm_sources, mdm_work
 from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from gatepost.mdm.claiming import Call
     from gatepost.mdm.options import BridgeOptions
-    from gatepost.mdm.settling import Settling
     from gatepost.mdm.sources.base import Source
     from gatepost.model import Claim, SourceState
     from gatepost.store.database import Store
@@ -60,20 +59,17 @@ class Sweeps:
         store: Store,
         call: Call,
         sources: Mapping[str, Source],
-        settling: Settling,
         options: BridgeOptions,
         *,
-        targets: Iterable[str] = (),
+        targets: Sequence[str] = (),
         after_sweep: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._call = call
         self._sources = sources
-        self._settling = settling
         self._options = options
-        self._targets = tuple(targets)
+        self._targets = tuple(targets)  # ALLOWs are counted at the first
         self._after_sweep = after_sweep
-        self._unsettled: set[str] = set()
         self._away: set[str] = set()
         keys = [sweep_key(name) for name in sources]
         self._claiming = Claiming(
@@ -110,18 +106,18 @@ class Sweeps:
             log.warning("mdm.sweep_failed", source=name, error=str(error))
             await self._call(self._put_off, claim, str(error))
             return
-        self._unsettled.add(name)
         if self._after_sweep is not None:
             await self._after_sweep()
 
     def _begin(self, name: str) -> SourceState:
         """The source's state before; from here on what turns is counted."""
         self._forget_notifications(name)  # here, because a source that cannot be listed goes on sending
-        with self._store.bookkeeping() as writer:
-            before = mdm_sources.get(writer, name)
-            mdm_sources.change(writer, name, sweep_started_at=writer.now, sweep_position=None)
-        self._settling.begin_sweep(name)
-        self._unsettled.discard(name)
+        with self._store.begin() as transaction:  # the writers' turn: nobody is counting meanwhile
+            before = mdm_sources.get(transaction, name)
+            allowed = mdm_applied.allowed(transaction, self._targets[0], name) if self._targets else 0
+            mdm_looks.clear(transaction, name)
+            begun = {"sweep_started_at": transaction.now, "sweep_settled_at": None, "sweep_position": None}
+            mdm_sources.change(transaction, name, sweep_allowed=allowed, **begun)
         log.info("mdm.sweep", source=name)
         return before
 
@@ -153,8 +149,8 @@ class Sweeps:
         with self._store.bookkeeping() as writer:
             held = mdm_work.extend(writer, claim, LEASE_SECONDS)
             if held is not None:
-                mdm_sources.change(writer, source, sweep_position=position)
                 mdm_work.dirty_many(writer, [(source, key) for key in keys])
+                mdm_sources.change(writer, source, sweep_position=position)  # last, as whoever settles locks it last
             return held
 
     def _finish(self, claim: Claim, before: SourceState, listed: set[str]) -> None:
@@ -240,26 +236,40 @@ class Sweeps:
             elif name in self._away and source.condition.failures == 0:
                 await self._call(self.ask, [name])
                 self._away.discard(name)
-        for name in sorted(self._unsettled):
-            if await self._call(self._settled, name):
-                self._unsettled.discard(name)
+        for name in await self._call(self._unsettled):
+            await self._call(self._settle, name)
 
-    def _settled(self, name: str) -> bool:
-        """Whether everything that the sweep marked has been looked at; then the guard draws its conclusion."""
+    def _unsettled(self) -> list[str]:
+        """The sources whose last sweep has marked everything, and not everything has been looked at yet."""
+        with self._store.read() as reader:
+            states = [one for one in mdm_sources.list(reader) if one.source in self._sources]
+        return [one.source for one in states if _to_settle(one)]
+
+    def _settle(self, name: str) -> None:
+        """Once everything that the sweep marked has been looked at, the guard draws its conclusion."""
         with self._store.read() as reader:
             backlog = mdm_work.backlog(reader, name)
-            state = mdm_sources.get(reader, name)
         if backlog.due or backlog.leased:
-            return False
-        guard = self._settling.guards[name]
-        guard.settled = True
-        over = confirmed(state) or (stands(state) and not guard.too_many and not _listing_shrank(state))
+            return
+        with self._store.begin() as transaction:
+            state = mdm_sources.get(transaction, name)
+            if not _to_settle(state):
+                return  # another bridge was faster, or sweeps again
+            guard = Guard(state, state.sweep_allowed or 0, {}, lambda: mdm_looks.counts(transaction, name))
+            changes: dict[str, object] = {"sweep_settled_at": transaction.now}
+            over = confirmed(state) or (stands(state) and not guard.too_many and not _listing_shrank(state))
+            if over:
+                changes |= {"guard": None, "guard_since": None}
+            mdm_sources.change(transaction, name, **changes)
         if over:
-            with self._store.bookkeeping() as writer:
-                mdm_sources.change(writer, name, guard=None, guard_since=None)
             log.info("mdm.guard_over", source=name, confirmed=confirmed(state))
         log.info("mdm.sweep_settled", source=name)
-        return True
+
+
+def _to_settle(state: SourceState) -> bool:
+    """Whether the last sweep has marked everything, and it is not known that everything has been looked at."""
+    started, finished = state.sweep_started_at, state.sweep_finished_at
+    return state.sweep_settled_at is None and started is not None and finished is not None and finished >= started
 
 
 def _listing_shrank(state: SourceState) -> bool:

@@ -131,6 +131,7 @@ class AppliedOverride:
     """What the bridge wrote last for a user and a device at a target, and for the sake of which device of an MDM.
 
     `theirs_since`: since when it is known that somebody edited that, or took it away; the bridge keeps its hands off.
+    `doubtful_since`: since when a listing of the target has shown something else, which is to be looked at.
     """
 
     target: str
@@ -144,21 +145,25 @@ class AppliedOverride:
     device_key: str
     written_at: datetime
     theirs_since: datetime | None = None
+    doubtful_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """How a source is doing; None is "never", or "it does not say".
 
-    `listed` is how many devices the last whole sweep counted. `guard` says why mass changes are held back, until a
-    person confirms. At `alive_at` a process served it.
+    `listed` is how many devices the last whole sweep counted, `sweep_allowed` how many ALLOWs there were when it began;
+    by `sweep_settled_at` every device that it marked had been looked at (None: not yet). `guard` says why mass changes are held back,
+    until a person confirms. At `alive_at` a process served it.
     """
 
     source: str
     answered_at: datetime | None = None
     sweep_started_at: datetime | None = None
     sweep_finished_at: datetime | None = None
+    sweep_settled_at: datetime | None = None
     sweep_position: str | None = None
+    sweep_allowed: int | None = None
     listed: int | None = None
     failures: int = 0
     last_error: str | None = None

@@ -18,7 +18,7 @@ from gatepost.store import mobile_device_access_overrides, users
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from gatepost.operations.context import Context
@@ -72,21 +72,51 @@ def put_in(
     if user.state is not EntityState.ENABLED:
         raise EntityStateException
     device, owner = canonical_device_id(device_id), _owner(context)
-    known = mobile_device_access_overrides.get(transaction, organization_id, user.user_id, device, owner)
-    now = context.now()
-    override = MobileDeviceAccessOverride(
-        organization_id=organization_id,
-        user_id=user.user_id,
-        device_id=device,
+    override = written(
+        context,
+        (organization_id, user.user_id, device),
+        mobile_device_access_overrides.get(transaction, organization_id, user.user_id, device, owner),
         effect=effect,
         description=description,
-        date_created=now if known is None else known.date_created,
-        date_modified=now,
-        owner=owner,
         expires=expires,
     )
     mobile_device_access_overrides.put(transaction, override)
     return override
+
+
+def written(
+    context: Context,
+    pair: tuple[str, str, str],
+    before: MobileDeviceAccessOverride | None,
+    *,
+    effect: Effect,
+    description: str | None,
+    expires: datetime | None,
+) -> MobileDeviceAccessOverride:
+    """The caller's override of (organization, user, canonical DeviceId) as it will be, in place of the one before. Pure."""
+    now = context.now()
+    return MobileDeviceAccessOverride(
+        *pair,
+        effect=effect,
+        description=description,
+        date_created=now if before is None else before.date_created,
+        date_modified=now,
+        owner=_owner(context),
+        expires=expires,
+    )
+
+
+def replace_in(
+    transaction: Transaction,
+    puts: Sequence[MobileDeviceAccessOverride],
+    deletes: Sequence[MobileDeviceAccessOverride],
+) -> None:
+    """Put and delete many, as parts of a larger transaction.
+
+    The caller has seen in it that the users of `puts` are enabled, in active organizations, and that `deletes` are there.
+    """
+    mobile_device_access_overrides.put_many(transaction, puts)
+    mobile_device_access_overrides.delete_many(transaction, deletes)
 
 
 def get(context: Context, *, organization_id: str, user_id: str, device_id: str) -> MobileDeviceAccessOverride:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from gatepost.engine import RuleSet
-from gatepost.model import EntityState, Organization, User, address_key, enrolled_user_id
+from gatepost.model import Directory, EntityState, Organization, User, address_key, enrolled_user_id
 from gatepost.operations.entities import looks_like_an_id, named, require_new_name
 from gatepost.operations.errors import EntityNotFoundException, EntityStateException, InvalidParameterException
 from gatepost.operations.organizations import require_active
@@ -15,7 +17,7 @@ from gatepost.operations.paging import Listing, Page, one_filter
 from gatepost.store import group_members, groups, mobile_device_access_overrides, users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from gatepost.operations.context import Context
     from gatepost.store.database import Reader, Transaction
@@ -187,20 +189,38 @@ def enroll_in(context: Context, transaction: Transaction, organization: Organiza
         raise EntityNotFoundException
     short = domain == organization.default_domain and not looks_like_an_id(local_part)
     name = local_part if short and named(transaction, organization, local_part) is None else key
-    now = context.now()
-    user = User(
-        organization_id=organization.organization_id,
-        user_id=enrolled_user_id(organization.organization_id, key),
-        name=name,
-        email=key,
-        aliases=(),
-        state=EntityState.ENABLED,
-        attributes=(),
-        date_created=now,
-        date_enabled=now,
-    )
+    user = _enrolled(context, organization, key, name)
     users.put(transaction, user)
     return user
+
+
+def enroll_all(
+    context: Context, transaction: Transaction, organization: Organization, addresses: Iterable[str]
+) -> dict[str, User]:
+    """`enroll_in` for many: the users by address, without those of addresses that cannot be taken up."""
+    wanted = {address: _login(address) for address in addresses}
+    domains, is_open = organization.domains, organization.directory is Directory.OPEN
+    local_parts = Counter(key.rpartition("@")[0] for key in set(wanted.values()))
+    names = {name for key in wanted.values() for name in _names_of(organization, key)}
+    taken = users.taken(transaction, organization.organization_id, names)
+    ids = [enrolled_user_id(organization.organization_id, key) for key in wanted.values()]
+    there = {user.user_id for user in users.of_ids(transaction, organization.organization_id, ids)}
+    new: dict[str, User] = {}
+    found: dict[str, User] = {}
+    for address, key in wanted.items():
+        local_part, _, domain = key.rpartition("@")
+        # whoever shares a name with anybody, here or among the others, is looked at by himself
+        alone = local_parts[local_part] == 1 and not taken & _names_of(organization, key)
+        if is_open and local_part and domain in domains and alone:
+            short = domain == organization.default_domain and not looks_like_an_id(local_part)
+            user = _enrolled(context, organization, key, local_part if short else key)
+            if user.user_id not in there:
+                new[address] = user
+                continue
+        with suppress(EntityNotFoundException):
+            found[address] = enroll_in(context, transaction, organization, address)
+    users.put_new(transaction, organization.organization_id, tuple(new.values()))
+    return new | found
 
 
 def require(reader: Reader, organization: Organization, identity: str) -> User:
@@ -216,6 +236,27 @@ def _delete_overrides(transaction: Transaction, organization_id: str, user_id: s
     while batch := overrides.page(transaction, organization_id, None, _BATCH, user_id=user_id):
         for override in batch:
             overrides.delete(transaction, organization_id, override.user_id, override.device_id, override.owner)
+
+
+def _enrolled(context: Context, organization: Organization, address: str, name: str) -> User:
+    now = context.now()
+    return User(
+        organization_id=organization.organization_id,
+        user_id=enrolled_user_id(organization.organization_id, address),
+        name=name,
+        email=address,
+        aliases=(),
+        state=EntityState.ENABLED,
+        attributes=(),
+        date_created=now,
+        date_enabled=now,
+    )
+
+
+def _names_of(organization: Organization, key: str) -> set[str]:
+    """What may be the name of somebody whom the address means."""
+    local_part = key.rpartition("@")[0]
+    return {key, local_part, f"{local_part}@{organization.default_domain}", f"{key}@{organization.default_domain}"}
 
 
 def _login(text: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, tuple_, update
 
 from gatepost.model import AppliedOverride, Effect
+from gatepost.store.columns import Moment
 from gatepost.store.encoding import Record
 from gatepost.store.mdm_schema import mdm_applied, mdm_devices
 from gatepost.store.tables import upsert
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gatepost.store.database import Reader, Writer
 
 _RECORD = Record(AppliedOverride)
@@ -27,15 +30,43 @@ def get(reader: Reader, target: str, organization_id: str, user_id: str, device_
     return None if row is None else _RECORD.from_columns(row)
 
 
-def put(writer: Writer, applied: AppliedOverride) -> None:
-    """Remember it, in place of what was written before."""
-    upsert(writer.connection, mdm_applied, _RECORD.to_columns(applied))
+def put(writer: Writer, *applied: AppliedOverride) -> None:
+    """Remember each, in place of what was written before."""
+    if applied:
+        upsert(writer.connection, mdm_applied, [_RECORD.to_columns(one) for one in applied])
 
 
 def delete(writer: Writer, target: str, organization_id: str, user_id: str, device_id: str) -> bool:
     """Forget it: the override is taken away, or is somebody else's now; False when there was nothing."""
     values = dict(zip(_NAMES, (target, organization_id, user_id, device_id), strict=True))
     return bool(writer.connection.execute(_DELETE, values).rowcount)
+
+
+def delete_many(writer: Writer, applied: Collection[AppliedOverride]) -> None:
+    """Forget all of them."""
+    pairs = ((one.target, one.organization_id, one.user_id, one.device_id) for one in applied)
+    if applied:
+        writer.connection.execute(_DELETE, [dict(zip(_NAMES, pair, strict=True)) for pair in pairs])
+
+
+def doubt(writer: Writer, applied: AppliedOverride) -> None:
+    """What stands there is not what was written; nothing, where it has been written anew meanwhile."""
+    pair = (applied.target, applied.organization_id, applied.user_id, applied.device_id)
+    same = and_(_NAMED, _ROW.written_at == bindparam("of_written_at", type_=Moment))
+    values = dict(zip(_NAMES, pair, strict=True)) | {"of_written_at": applied.written_at}
+    writer.connection.execute(update(mdm_applied).where(same).values(doubtful_since=writer.now), values)
+
+
+def of_devices(reader: Reader, target: str, source: str, device_keys: Collection[str]) -> list[AppliedOverride]:
+    """What was written at the target for the sake of these devices of the source; some hundred keys at most."""
+    names = {"of_target": target, "of_source": source, "device_keys": list(device_keys)}
+    return [_RECORD.from_columns(row) for row in reader.connection.execute(_OF_DEVICES, names)]
+
+
+def of_users(reader: Reader, target: str, organization_id: str, user_ids: Collection[str]) -> list[AppliedOverride]:
+    """What was written at the target for these users of the organization; some hundred ids at most."""
+    names = {"of_target": target, "of_organization": organization_id, "user_ids": list(user_ids)}
+    return [_RECORD.from_columns(row) for row in reader.connection.execute(_OF_USERS, names)]
 
 
 def of_device(reader: Reader, source: str, device_key: str, target: str | None = None) -> list[AppliedOverride]:
@@ -87,4 +118,14 @@ _OF_DEVICE = (
     select(*_COLUMNS)
     .where(_ROW.source == bindparam("of_source"), _ROW.device_key == bindparam("of_device_key"))
     .order_by(_ROW.target, *_PAIR)
+)
+_OF_DEVICES = select(*_COLUMNS).where(
+    _ROW.target == bindparam("of_target"),
+    _ROW.source == bindparam("of_source"),
+    _ROW.device_key.in_(bindparam("device_keys", expanding=True)),
+)
+_OF_USERS = select(*_COLUMNS).where(
+    _ROW.target == bindparam("of_target"),
+    _ROW.organization_id == bindparam("of_organization"),
+    _ROW.user_id.in_(bindparam("user_ids", expanding=True)),
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, true, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, true, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatepost.engine.posture import remember
@@ -18,7 +18,7 @@ from gatepost.store.encoding import Record
 from gatepost.store.mdm_schema import mdm_bindings, mdm_devices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Executable
@@ -49,60 +49,111 @@ class Binding:
     last_seen: datetime
 
 
-def put(writer: Writer, posture: Posture) -> KnownDevice:
-    """Keep what the source said, with its moments; what is bound now joins what was bound before."""
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A device as it is kept: `bound` is when it was seen last with each (kind, value), now or ever.
+
+    `missing_since`: the source says that there is no such device, since then; once is no proof.
+    """
+
+    posture: Posture
+    moments: Moments
+    bound: Mapping[tuple[str, str], datetime]
+    missing_since: datetime | None = None
+
+    @property
+    def known(self) -> KnownDevice:
+        """What is to be judged of it."""
+        return _known(self.posture, self.moments, self.bound)
+
+
+def after(before: Remembered | None, posture: Posture) -> Remembered:
+    """What is to be kept once the source has said this; what is bound now joins what was bound before. Pure."""
     posture = _storable(posture)
-    before, seen = _one(writer, posture.source, posture.device_key)
-    moments = remember(None if before is None else before[1], posture)
-    columns = _POSTURE.to_columns(posture) | _MOMENTS.to_columns(moments)
-    columns |= {"missing_since": None, "first_seen": posture.observed_at}
-    writer.connection.execute(_PUT[writer.connection.dialect.name], columns)
-    today = [(DEVICE_ID, one) for one in posture.device_ids] + [(USER, one) for one in posture.user_addresses]
-    if posture.gone:
-        today = []
-    news = [key for key in today if key not in seen or posture.observed_at - seen[key] >= _SEEN_AGAIN]
+    bound = {} if before is None else dict(before.bound)
+    for key in _bound_now(posture):
+        if key not in bound or posture.observed_at - bound[key] >= _SEEN_AGAIN:
+            bound[key] = posture.observed_at
+    return Remembered(posture, remember(None if before is None else before.moments, posture), bound)
+
+
+def gone(before: Remembered, now: datetime) -> Remembered:
+    """What is to be kept once the device is gone for certain: what was known last. Pure."""
+    if before.posture.gone:
+        return before  # gone since then, not since now
+    return after(before, replace(before.posture, gone=True, observed_at=now))
+
+
+def remembered(reader: Reader, source: str, device_keys: Collection[str]) -> dict[str, Remembered]:
+    """Those of these devices that are known, by key; some hundred keys at most."""
+    names = {"of_source": source, "device_keys": list(device_keys)}
+    bound: dict[str, dict[tuple[str, str], datetime]] = {}
+    for device_key, kind, value, last_seen in reader.connection.execute(_BOUND_TO, names):
+        bound.setdefault(device_key, {})[kind, value] = last_seen
+    found = {}
+    for *columns, missing_since in reader.connection.execute(_THESE, names):
+        posture, moments = _read(columns)
+        key = posture.device_key
+        found[key] = Remembered(posture, moments, bound.get(key, {}), missing_since)
+    return found
+
+
+def keep(writer: Writer, changes: Collection[tuple[Remembered | None, Remembered]]) -> None:
+    """Write what changed of devices: each as it is kept, and as it is to be kept."""
+    rows, news = [], []
+    for before, now in changes:
+        posture = now.posture
+        columns = _POSTURE.to_columns(posture) | _MOMENTS.to_columns(now.moments)
+        rows.append(columns | {"missing_since": now.missing_since, "first_seen": posture.observed_at})
+        had = {} if before is None else before.bound
+        named = {"source": posture.source, "device_key": posture.device_key}
+        for (kind, value), seen in now.bound.items():
+            if had.get((kind, value)) != seen:
+                news.append({"kind": kind, "value": value, "first_seen": seen, "last_seen": seen, **named})
+    dialect = writer.connection.dialect.name
+    if rows:
+        writer.connection.execute(_PUT[dialect], rows)
     if news:
-        named: dict[str, Any] = {"source": posture.source, "device_key": posture.device_key}
-        named |= {"first_seen": posture.observed_at, "last_seen": posture.observed_at}
-        rows = [{"kind": kind, "value": value, **named} for kind, value in news]
-        writer.connection.execute(_BIND[writer.connection.dialect.name], rows)
-    return _known(posture, moments, {*seen, *today})
+        writer.connection.execute(_BIND[dialect], news)
+
+
+def put(writer: Writer, posture: Posture) -> KnownDevice:
+    """Keep what the source said of one device, with its moments."""
+    before = remembered(writer, posture.source, [posture.device_key]).get(posture.device_key)
+    now = after(before, posture)
+    keep(writer, [(before, now)])
+    return now.known
 
 
 def known(reader: Reader, source: str, device_key: str) -> KnownDevice | None:
     """The device with its memory, or None."""
-    found, bound = _one(reader, source, device_key)
-    return None if found is None else _known(*found, bound)
+    found = remembered(reader, source, [device_key]).get(device_key)
+    return None if found is None else found.known
+
+
+def holders(reader: Reader, device_ids: Collection[str]) -> dict[str, set[tuple[str, str]]]:
+    """Which devices, by (source, device key), have or ever had each of these DeviceIds."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for source, device_key, value in reader.connection.execute(_HOLDERS, {"device_ids": list(device_ids)}):
+        found.setdefault(value, set()).add((source, device_key))
+    return found
 
 
 def related(reader: Reader, device: KnownDevice) -> list[KnownDevice]:
     """Every device, of every source, that ever had one of the DeviceIds of this one; itself, as it is given, included."""
     itself = (device.posture.source, device.posture.device_key)
-    rows = reader.connection.execute(_SHARING, {"device_ids": device.device_ids}) if device.device_ids else ()
-    others = {(source, device_key) for source, device_key in rows} - {itself}
-    if not others:  # as nearly always
-        return [device]
-    found = [device, *_select(reader, tuple_(*_KEY).in_(sorted(others)))]
-    return sorted(found, key=lambda one: (one.posture.source, one.posture.device_key))
+    others = {key for keys in holders(reader, device.device_ids).values() for key in keys} - {itself}
+    return in_order([device, *of_keys(reader, others)])
 
 
-def missing(writer: Writer, source: str, device_key: str) -> datetime | None:
-    """The source says that there is no such device: since when it does so, from now on; None when it was never known.
-
-    Once is no proof; `gone` is for when the source says it again later. Any `put` forgets it.
-    """
-    since = func.coalesce(_DEVICE.missing_since, writer.now, type_=_DEVICE.missing_since.type)
-    counted = update(mdm_devices).where(_named(source, device_key)).values(missing_since=since)
-    moment: datetime | None = writer.connection.execute(counted.returning(_DEVICE.missing_since)).scalar()
-    return moment
+def of_keys(reader: Reader, keys: Collection[tuple[str, str]]) -> list[KnownDevice]:
+    """Those of the devices with these (source, device key) that are known."""
+    return _select(reader, tuple_(*_KEY).in_(sorted(keys))) if keys else []
 
 
-def gone(writer: Writer, source: str, device_key: str) -> KnownDevice | None:
-    """The device is gone for certain; what was known last stays. None when it was never known."""
-    device = known(writer, source, device_key)
-    if device is None or device.posture.gone:
-        return device  # gone since then, not since now
-    return put(writer, replace(device.posture, gone=True, observed_at=writer.now))
+def in_order(devices: Iterable[KnownDevice]) -> list[KnownDevice]:
+    """By source and device key."""
+    return sorted(devices, key=lambda one: (one.posture.source, one.posture.device_key))
 
 
 def find(
@@ -174,15 +225,6 @@ def _has(kind: str, value: str) -> ColumnElement[bool]:
     return tuple_(*_KEY).in_(having)
 
 
-def _one(
-    reader: Reader, source: str, device_key: str
-) -> tuple[tuple[Posture, Moments] | None, dict[tuple[str, str], datetime]]:
-    """The device, and when it was seen last with each (kind, value)."""
-    rows = reader.connection.execute(_ONE, {"of_source": source, "of_device_key": device_key}).all()
-    bound = {(row.kind, row.value): row.last_seen for row in rows if row.kind is not None}
-    return (_read(rows[0][: len(_COLUMNS)]) if rows else None), bound
-
-
 def _select(reader: Reader, condition: ColumnElement[bool], limit: int | None = None) -> list[KnownDevice]:
     statement = select(*_COLUMNS).where(condition).order_by(*_KEY).limit(limit)
     return _with_bindings(reader, [_read(row) for row in reader.connection.execute(statement)])
@@ -207,6 +249,12 @@ def _with_bindings(reader: Reader, found: Sequence[tuple[Posture, Moments]]) -> 
         for source, device_key, kind, value in reader.connection.execute(statement):
             had.setdefault((source, device_key), []).append((kind, value))
     return [_known(one, moments, had.get((one.source, one.device_key), ())) for one, moments in found]
+
+
+def _bound_now(posture: Posture) -> list[tuple[str, str]]:
+    if posture.gone:
+        return []
+    return [(DEVICE_ID, one) for one in posture.device_ids] + [(USER, one) for one in posture.user_addresses]
 
 
 def _storable(posture: Posture) -> Posture:
@@ -237,12 +285,13 @@ def _bind(dialect: Any) -> Executable:
 _PUT = {"postgresql": _put(postgresql), "sqlite": _put(sqlite)}
 _BIND = {"postgresql": _bind(postgresql), "sqlite": _bind(sqlite)}
 
-# Made once, because making a statement takes longer than running it, and these run for each device.
-_ONE = (
-    select(*_COLUMNS, _BINDING.kind, _BINDING.value, _BINDING.last_seen)
-    .outerjoin(mdm_bindings, and_(_BINDING.source == _DEVICE.source, _BINDING.device_key == _DEVICE.device_key))
-    .where(_DEVICE.source == bindparam("of_source"), _DEVICE.device_key == bindparam("of_device_key"))
+# Made once, because making a statement takes longer than running it, and these run all the time.
+_THESE = select(*_COLUMNS, _DEVICE.missing_since).where(
+    _DEVICE.source == bindparam("of_source"), _DEVICE.device_key.in_(bindparam("device_keys", expanding=True))
 )
-_SHARING = select(*_BOUND).where(
+_BOUND_TO = select(_BINDING.device_key, _BINDING.kind, _BINDING.value, _BINDING.last_seen).where(
+    _BINDING.source == bindparam("of_source"), _BINDING.device_key.in_(bindparam("device_keys", expanding=True))
+)
+_HOLDERS = select(*_BOUND, _BINDING.value).where(
     _BINDING.kind == DEVICE_ID, _BINDING.value.in_(bindparam("device_ids", expanding=True))
 )

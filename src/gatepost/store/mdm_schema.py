@@ -92,7 +92,18 @@ mdm_applied = Table(
     Column("device_key", Key, nullable=False),
     Column("written_at", Moment, nullable=False),
     Column("theirs_since", Moment),
+    Column("doubtful_since", Moment),
     Index(None, "source", "device_key"),
+)
+
+# What the mass-change guard has counted since the source's last sweep began: devices that have an ALLOW, and whether they
+# would lose it.
+mdm_looks = Table(
+    "mdm_looks",
+    metadata,
+    Column("source", Key, primary_key=True),
+    Column("device_key", Key, primary_key=True),
+    Column("turned", Boolean, nullable=False),
 )
 
 mdm_sources = Table(
@@ -102,7 +113,9 @@ mdm_sources = Table(
     Column("answered_at", Moment),
     Column("sweep_started_at", Moment),
     Column("sweep_finished_at", Moment),
+    Column("sweep_settled_at", Moment),
     Column("sweep_position", Text),
+    Column("sweep_allowed", Integer),
     Column("listed", Integer),
     Column("failures", Integer, nullable=False),
     Column("last_error", Text),

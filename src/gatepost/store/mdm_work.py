@@ -39,7 +39,7 @@ from gatepost.store.columns import Moment
 from gatepost.store.mdm_schema import mdm_work
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from sqlalchemy import Executable
@@ -100,6 +100,39 @@ def claim(
 def holds(writer: Writer, claim: Claim) -> bool:
     """The fence: whether nobody has claimed the device since; True holds until the end of the transaction."""
     return writer.connection.execute(_FENCE, _names(claim)).first() is not None
+
+
+def held(writer: Writer, claims: Collection[Claim]) -> dict[Claim, int]:
+    """The fence for several: those of the claims that still hold, until the end of the transaction, and their generation.
+
+    A generation that is not the claim's says that the device was told of meanwhile.
+    """
+    by_source: dict[str, dict[str, Claim]] = {}
+    for claim in sorted(claims, key=lambda one: (one.source, one.device_key)):
+        by_source.setdefault(claim.source, {})[claim.device_key] = claim
+    found: dict[Claim, int] = {}
+    for source, theirs in by_source.items():
+        names = {"of_source": source, "device_keys": list(theirs)}
+        for device_key, token, generation in writer.connection.execute(_FENCES, names):
+            if token == theirs[device_key].token:
+                found[theirs[device_key]] = generation
+    return found
+
+
+def finish(writer: Writer, ended: Mapping[Claim, datetime | None], generations: Mapping[Claim, int]) -> None:
+    """`done` for several claims that are `held`: each with when to look again, None where nothing is due."""
+    touched, later, over = [], [], []
+    for claim, again in ended.items():
+        names = _names(claim) | {"of_generation": claim.generation}
+        if generations[claim] != claim.generation:
+            touched.append(_names(claim))
+        elif again is not None:
+            later.append(names | {"again": again})
+        else:
+            over.append(names)
+    for statement, rows in ((_FINISH_TOUCHED, touched), (_FINISH_FOR_NOW, later), (_FINISH, over)):
+        if rows:
+            writer.connection.execute(statement, rows)
 
 
 def extend(writer: Writer, claim: Claim, lease_seconds: float) -> Claim | None:
@@ -180,6 +213,13 @@ def backlog(reader: Reader, source: str | None = None) -> Backlog:
         statement, oldest = statement.where(_ROW.source == source), oldest.where(_ROW.source == source)
     counts = reader.connection.execute(statement).one()
     return Backlog(*counts, reader.connection.execute(oldest).scalar())
+
+
+def due_sources(reader: Reader, sources: Collection[str]) -> list[str]:
+    """Those of the sources of which a device can be claimed now."""
+    claimable = and_(_ROW.due <= reader.now, or_(_ROW.lease_until.is_(None), _ROW.lease_until < reader.now))
+    where = [_ROW.parked_at.is_(None), claimable, *_of(sources)]
+    return sorted(reader.connection.execute(select(_ROW.source).where(*where).distinct()).scalars())
 
 
 def next_due(reader: Reader, sources: Collection[str] | None = None) -> datetime | None:
@@ -275,3 +315,9 @@ _FINISH_FOR_NOW = (
     update(mdm_work).where(_OURS, _UNTOUCHED).values(due=bindparam("again", type_=Moment), urgent=False, **_SUCCESS)
 )
 _FINISH_TOUCHED = update(mdm_work).where(_OURS).values(_SUCCESS)
+_FENCES = (
+    select(_ROW.device_key, _ROW.lease_token, _ROW.generation)
+    .where(_ROW.source == bindparam("of_source"), _ROW.device_key.in_(bindparam("device_keys", expanding=True)))
+    .order_by(_ROW.device_key)
+    .with_for_update()
+)

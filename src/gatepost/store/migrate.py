@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
-HEAD = "0006"  # the newest file in migrations/versions; a test compares
+HEAD = "0007"  # the newest file in migrations/versions; a test compares
 _VERSIONS = table("alembic_version", column("version_num"))
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _UPGRADE_MILLISECONDS = 120_000  # a migration of a large table takes its time

@@ -10,6 +10,7 @@ from gatepost.model import Effect, Kind, MobileDeviceAccessOverride, Owner
 from gatepost.store.tables import NounTable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from gatepost.store.database import Reader, Transaction
@@ -20,6 +21,10 @@ _OF_PAIR = select(*[_TABLE.c[name] for name in _OVERRIDES.record.names]).where(
     _TABLE.c.organization_id == bindparam("of_organization"),
     _TABLE.c.user_id == bindparam("of_user"),
     _TABLE.c.device_id == bindparam("of_device"),
+)
+_OF_USERS = select(*[_TABLE.c[name] for name in _OVERRIDES.record.names]).where(
+    _TABLE.c.organization_id == bindparam("of_organization"),
+    _TABLE.c.user_id.in_(bindparam("user_ids", expanding=True)),
 )
 _BEHIND = "~"  # sorts behind every owner
 
@@ -40,6 +45,12 @@ def of_pair(
     return tuple(sorted(found, key=lambda one: one.owner is Owner.BRIDGE))
 
 
+def of_users(reader: Reader, organization_id: str, user_ids: Collection[str]) -> list[MobileDeviceAccessOverride]:
+    """All overrides of these users, in no order; some hundred ids at most."""
+    names = {"of_organization": organization_id, "user_ids": list(user_ids)}
+    return [_OVERRIDES.record.from_columns(row) for row in reader.connection.execute(_OF_USERS, names)]
+
+
 def expired(reader: Reader, now: datetime, limit: int) -> list[MobileDeviceAccessOverride]:
     """At most `limit` overrides of all organizations whose time is up."""
     return _OVERRIDES.select(reader, and_(_TABLE.c.expires.is_not(None), _TABLE.c.expires <= now), limit)
@@ -54,6 +65,16 @@ def counts(reader: Reader) -> dict[tuple[Owner, Effect], int]:
 def put(transaction: Transaction, override: MobileDeviceAccessOverride) -> int:
     """Create or replace; returns the revision. The user must be in the store."""
     return _OVERRIDES.put(transaction, override)
+
+
+def put_many(transaction: Transaction, overrides: Sequence[MobileDeviceAccessOverride]) -> None:
+    """Create or replace each, with a change of its own. The users must be in the store."""
+    _OVERRIDES.put_many(transaction, overrides)
+
+
+def delete_many(transaction: Transaction, overrides: Sequence[MobileDeviceAccessOverride]) -> None:
+    """Remove each, with a change of its own; they must have been read in this transaction."""
+    _OVERRIDES.delete_many(transaction, overrides)
 
 
 def delete(transaction: Transaction, organization_id: str, user_id: str, device_id: str, owner: Owner) -> bool:

@@ -15,7 +15,7 @@ from gatepost.store.errors import UniqueViolation
 from gatepost.store.schema import deleted_logins, group_names, logins
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy import ColumnElement, Table
 
@@ -45,15 +45,20 @@ class NameTable:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._organization, self._key, self._id = table.columns
-        self._owners = select(self._id).where(
-            self._organization == bindparam("organization"), self._key.in_(bindparam("wanted", expanding=True))
-        )
+        wanted = (self._organization == bindparam("organization"), self._key.in_(bindparam("wanted", expanding=True)))
+        self._owners = select(self._id).where(*wanted)
+        self._ids = select(self._key, self._id).where(*wanted)
 
     def owners(self, reader: Reader, organization_id: str, wanted: Collection[str]) -> list[str]:
         """The ids of those who have one of these keys, in their order."""
         # sorted here: asked to sort by id, SQLite reads all of the organization by another index, which is in that order
         names = {"organization": organization_id, "wanted": list(wanted)}
         return sorted(set(reader.connection.execute(self._owners, names).scalars()))
+
+    def ids(self, reader: Reader, organization_id: str, wanted: Collection[str]) -> dict[str, str]:
+        """The id of somebody who has it, for those of these keys that somebody has; some hundred keys at most."""
+        names = {"organization": organization_id, "wanted": list(wanted)}
+        return {row[0]: row[1] for row in reader.connection.execute(self._ids, names)}
 
     def owners_in_domain(self, reader: Reader, organization_id: str, domain: str) -> list[str]:
         """The ids of those who have a name in the mail domain (lower case), in the order of the names."""
@@ -79,6 +84,12 @@ class NameTable:
             columns = (self._organization.name, self._key.name, self._id.name)
             rows = [dict(zip(columns, (organization_id, name, entity_id), strict=True)) for name in names]
             transaction.connection.execute(insert(self._table), rows)
+
+    def add(self, transaction: Transaction, organization_id: str, names: Mapping[str, str]) -> None:
+        """These keys, which nobody has, are from now on those of the entities with these ids."""
+        columns = (self._organization.name, self._key.name, self._id.name)
+        rows = [dict(zip(columns, (organization_id, *pair), strict=True)) for pair in names.items()]
+        transaction.connection.execute(insert(self._table), rows)
 
 
 LOGINS = NameTable(logins)

@@ -72,6 +72,25 @@ class NounTable(Generic[N]):
         upsert(transaction.connection, self.table, self.record.to_columns(noun) | derived)
         return transaction.change(self.kind, noun.organization_id, self.key(noun), noun)
 
+    def put_many(
+        self, transaction: Transaction, nouns: Sequence[Any], derived: Sequence[Mapping[str, object]] = ()
+    ) -> None:
+        """`put` for each, in two statements; `derived` has a mapping for each noun, or is empty."""
+        if nouns:
+            more = derived or [{}] * len(nouns)
+            rows = [self.record.to_columns(noun) | dict(one) for noun, one in zip(nouns, more, strict=True)]
+            upsert(transaction.connection, self.table, rows)
+        for noun in nouns:
+            transaction.change(self.kind, noun.organization_id, self.key(noun), noun)
+
+    def delete_many(self, transaction: Transaction, nouns: Sequence[Any]) -> None:
+        """Remove these, which this transaction has read."""
+        if nouns:
+            named = [self._named(noun.organization_id, self.key(noun)) for noun in nouns]
+            transaction.connection.execute(self._delete, named)
+        for noun in nouns:
+            transaction.change(self.kind, noun.organization_id, self.key(noun), None)
+
     def delete(self, transaction: Transaction, organization_id: str, *key: str) -> bool:
         """Remove the row; False, and no change, when there was none."""
         deleted = transaction.connection.execute(self._delete, self._named(organization_id, key))

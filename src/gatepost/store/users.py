@@ -12,7 +12,7 @@ from gatepost.store.schema import organizations
 from gatepost.store.tables import NounTable, starts_with
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from gatepost.store.database import Reader, Transaction
 
@@ -55,6 +55,11 @@ def deleted(reader: Reader, organization_id: str, logins: Collection[str]) -> li
     return of_ids(reader, organization_id, found)
 
 
+def deleted_of(reader: Reader, organization_id: str, logins: Collection[str]) -> set[str]:
+    """Those of these keys that a deleted user had as a name, address or alias."""
+    return set(names.DELETED_LOGINS.ids(reader, organization_id, logins))
+
+
 def of_ids(reader: Reader, organization_id: str, user_ids: Collection[str]) -> list[User]:
     """Those of these users that there are, deleted or not, by id; some hundred ids at most."""
     return _USERS.of_ids(reader, organization_id, user_ids)
@@ -72,18 +77,32 @@ def put(transaction: Transaction, user: User) -> int:
     is_deleted = user.state is EntityState.DELETED
     if not is_deleted:
         names.require_free(transaction, user, user.user_id)
-    display_name = dict(user.attributes).get("DisplayName")
-    revision = _USERS.put(
-        transaction,
-        user,
-        name_key=address_key(user.name),
-        email_key=None if user.email is None else address_key(user.email),
-        display_name_key=None if display_name is None else address_key(display_name),
-    )
+    revision = _USERS.put(transaction, user, **_derived(user))
     organization_id, user_id, logins = user.organization_id, user.user_id, names.keys(user)
     names.LOGINS.replace(transaction, organization_id, user_id, () if is_deleted else logins)
     names.DELETED_LOGINS.replace(transaction, organization_id, user_id, logins if is_deleted else ())
     return revision
+
+
+def put_new(transaction: Transaction, organization_id: str, new: Sequence[User]) -> None:
+    """Create users of the organization who are not there, not deleted, and whose logins nobody has (`taken`)."""
+    _USERS.put_many(transaction, new, [_derived(user) for user in new])
+    logins = {login: user.user_id for user in new for login in names.keys(user)}
+    if logins:
+        names.LOGINS.add(transaction, organization_id, logins)
+
+
+def taken(reader: Reader, organization_id: str, logins: Collection[str]) -> frozenset[str]:
+    """Those of these keys that a user, deleted or not, or a group has as a name, address or alias."""
+    tables = (names.LOGINS, names.GROUP_NAMES, names.DELETED_LOGINS)
+    return frozenset(key for table in tables for key in table.ids(reader, organization_id, logins))
+
+
+def of_logins(reader: Reader, organization_id: str, logins: Collection[str]) -> dict[str, User]:
+    """The user, not deleted, who has exactly this name, address or alias, for those of these keys that somebody has."""
+    ids = names.LOGINS.ids(reader, organization_id, logins)
+    found = {user.user_id: user for user in of_ids(reader, organization_id, set(ids.values()))}
+    return {login: found[user_id] for login, user_id in ids.items()}
 
 
 def page(
@@ -110,3 +129,13 @@ def page(
     if state is not None:
         conditions.append(_TABLE.c.state == state.value)
     return _USERS.page(reader, organization_id, None if after is None else (after,), limit, *conditions)
+
+
+def _derived(user: User) -> dict[str, object]:
+    """The columns by which ListUsers filters."""
+    display_name = dict(user.attributes).get("DisplayName")
+    return {
+        "name_key": address_key(user.name),
+        "email_key": None if user.email is None else address_key(user.email),
+        "display_name_key": None if display_name is None else address_key(display_name),
+    }

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.engine.posture import PostureReason, Verdict
-from gatepost.mdm.targets.mark import Mark, read_mark, write_mark
+from gatepost.mdm.targets.mark import Mark, digest_of, read_mark, write_mark
 from gatepost.model import Effect
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -18,7 +18,7 @@ def verdict(source="ws1", key="10001"):
 def test_a_mark_is_read_as_it_was_written():
     text = write_mark("gate 1", verdict(), Effect.ALLOW, NOW)
     assert text.startswith("gatepost1 o=gate%201 s=ws1 d=10001 e=ALLOW r=compliant t=1795305600 c=")
-    assert read_mark(text) == Mark("gate 1", "ws1", "10001", Effect.ALLOW, intact=True)
+    assert read_mark(text) == Mark("gate 1", "ws1", "10001", None, Effect.ALLOW, intact=True)
 
 
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=30))
@@ -28,7 +28,7 @@ def test_every_mark_fits_and_is_ascii(source, key, instance):
     assert text.isascii()
     found = read_mark(text)
     assert found.intact
-    assert found.device_key in (key, None)
+    assert (found.device_key, found.digest) in [(key, None), (None, digest_of(key))]
 
 
 @pytest.mark.parametrize(

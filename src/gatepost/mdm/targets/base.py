@@ -66,6 +66,11 @@ class Wish:
     accounted: bool = True
 
     @property
+    def pair(self) -> tuple[str, str, str]:
+        """Organization, user, device."""
+        return self.organization_id, self.user_id, self.device_id
+
+    @property
     def effect(self) -> Effect | None:
         """The effect that is wanted; None: whatever is there."""
         return self.verdict.effect

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gatepost.mdm.targets.base import Action, Present, Step, described, overruled, step
-from gatepost.model import AppliedOverride, EntityState, OrganizationState, Owner, Role
+from gatepost.mdm.targets.pairs import Pairs
+from gatepost.model import AppliedOverride, EntityState, OrganizationState, Role
 from gatepost.operations import mobile_device_access_overrides as operations
 from gatepost.operations.context import Context
-from gatepost.operations.errors import WorkMailError
-from gatepost.store import mdm_applied, organizations, users
+from gatepost.store import organizations, users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from gatepost.mdm.deciding import Addresses
     from gatepost.mdm.targets.base import Wish
     from gatepost.model import KnownDevice, MobileDeviceAccessOverride
     from gatepost.store.database import Reader, Store, Transaction
@@ -42,90 +43,100 @@ class LocalTarget:
         self.name = name
         self._context = Context(store, store.now, "bridge", Role.BRIDGE)
 
-    def plan(
-        self, reader: Reader, wishes: Sequence[Wish], slack: timedelta, written: Iterable[AppliedOverride] = ()
-    ) -> list[Planned]:
-        """What would be done now; `written` is what is known already of what was written."""
-        by_pair = {(one.organization_id, one.user_id, one.device_id): one for one in written if one.target == self.name}
-        return [self._planned(reader, wish, slack, by_pair) for wish in wishes]
+    def pairs(self, reader: Reader) -> Pairs:
+        """What stands here, for one transaction or snapshot."""
+        return Pairs(reader, self.name)
 
-    def apply(self, transaction: Transaction, planned: Sequence[Planned], known: KnownDevice | None) -> datetime | None:
-        """Do it; returns when the first of the ALLOWs that then stand ends, None where none stands."""
-        standing = (self._apply(transaction, one, known) for one in planned)
+    def plan(self, reader: Reader, pairs: Pairs, wishes: Sequence[Wish], slack: timedelta) -> list[Planned]:
+        """What would be done now."""
+        return [_planned(reader, pairs, wish, slack) for wish in wishes]
+
+    def apply(
+        self,
+        transaction: Transaction,
+        pairs: Pairs,
+        planned: Sequence[Planned],
+        known: KnownDevice | None,
+        addresses: Addresses,
+    ) -> datetime | None:
+        """Do it, in `pairs`; returns when the first of the ALLOWs that then stand ends, None where none stands."""
+        standing = (self._apply(transaction, pairs, one, known, addresses) for one in planned)
         return min((one for one in standing if one is not None), default=None)
 
-    def _planned(
-        self, reader: Reader, wish: Wish, slack: timedelta, written: Mapping[tuple[str, str, str], AppliedOverride]
-    ) -> Planned:
-        pair = (wish.organization_id, wish.user_id, wish.device_id)
-        applied = written.get(pair) or mdm_applied.get(reader, self.name, *pair)
-        by_owner = {one.owner: one for one in operations.both(reader, *pair)}
-        present, persons = by_owner.get(Owner.BRIDGE), by_owner.get(Owner.PERSON)
-        if applied is not None and present is None and _left(reader, applied):
-            return Planned(wish, applied, None, Step(Action.FORGET))
-        there = None if present is None else Present(present.effect, present.description, present.expires)
-        todo = step(wish, applied, there, reader.now, slack)
-        if todo.conflict is None and persons is not None:
-            todo = replace(todo, conflict=overruled(wish, persons.effect))
-        return Planned(wish, applied, present, todo)
+    def write(self, transaction: Transaction, pairs: Pairs) -> None:
+        """Write what was done in `pairs`."""
+        for one in pairs.write(self._context, transaction):
+            log.info("mdm.not_written", source=one.source, device=one.device_key, error="the user cannot be taken up")
 
-    def _apply(self, transaction: Transaction, planned: Planned, known: KnownDevice | None) -> datetime | None:
+    def _apply(
+        self,
+        transaction: Transaction,
+        pairs: Pairs,
+        planned: Planned,
+        known: KnownDevice | None,
+        addresses: Addresses,
+    ) -> datetime | None:
         wish, applied = planned.wish, planned.applied
-        pair = (wish.organization_id, wish.user_id, wish.device_id)
         match planned.step.action:
             case Action.PUT:
-                applied = self._put(transaction, planned, known)
+                applied = self._put(pairs, planned, known, addresses, transaction.now)
             case Action.DELETE:
-                assert planned.present is not None
-                operations.delete_in(transaction, planned.present)
-                mdm_applied.delete(transaction, self.name, *pair)
+                pairs.delete(wish.pair)
                 applied = None
             case Action.FORGET:
-                mdm_applied.delete(transaction, self.name, *pair)
+                pairs.remember(wish.pair, None)
                 applied = None
             case Action.YIELD:
                 assert applied is not None
                 applied = replace(applied, theirs_since=transaction.now)
-                mdm_applied.put(transaction, applied)
+                pairs.remember(wish.pair, applied)
         return None if applied is None or applied.theirs_since is not None else applied.expires
 
-    def _put(self, transaction: Transaction, planned: Planned, known: KnownDevice | None) -> AppliedOverride | None:
-        wish, verdict = planned.wish, planned.wish.verdict
+    def _put(
+        self, pairs: Pairs, planned: Planned, known: KnownDevice | None, addresses: Addresses, now: datetime
+    ) -> AppliedOverride | None:
+        wish, verdict, present = planned.wish, planned.wish.verdict, planned.present
         assert wish.effect is not None
-        try:
-            written = operations.put_in(
-                self._context,
-                transaction,
-                organization_id=wish.organization_id,
-                user_id=wish.user_id if wish.address is None else wish.address,
-                device_id=wish.device_id,
-                effect=wish.effect,
-                description=described(verdict, known),
-                expires=verdict.expires,
-            )
-        except WorkMailError as error:
+        user = addresses.user(f"{wish.organization_id}/{wish.user_id}")
+        if wish.address is None and (user is None or user.state is not EntityState.ENABLED):
             # Nobody who could read mail: not enabled, or taken out of the directory. Being enabled is a change that the
             # bridge follows, but not for whom something is written already: no ALLOW may wait for that moment.
-            log.info("mdm.not_written", source=verdict.source, device=verdict.device_key, error=type(error).__name__)
-            if planned.present is None or planned.present.effect is wish.effect:
+            log.info(
+                "mdm.not_written", source=verdict.source, device=verdict.device_key, error="the user is not enabled"
+            )
+            if present is None or present.effect is wish.effect:
                 return planned.applied
-            operations.delete_in(transaction, planned.present)
-            mdm_applied.delete(transaction, self.name, wish.organization_id, wish.user_id, wish.device_id)
+            pairs.delete(wish.pair)
             return None
+        text = described(verdict, known)
+        override = operations.written(
+            self._context, wish.pair, present, effect=wish.effect, description=text, expires=verdict.expires
+        )
         applied = AppliedOverride(
             target=self.name,
-            organization_id=written.organization_id,
-            user_id=written.user_id,
-            device_id=written.device_id,
-            effect=written.effect,
-            description=written.description,
-            expires=written.expires,
+            organization_id=wish.organization_id,
+            user_id=wish.user_id,
+            device_id=wish.device_id,
+            effect=wish.effect,
+            description=text,
+            expires=verdict.expires,
             source=verdict.source,
             device_key=verdict.device_key,
-            written_at=transaction.now,
+            written_at=now,
         )
-        mdm_applied.put(transaction, applied)
+        pairs.put(override, applied, wish.address)
         return applied
+
+
+def _planned(reader: Reader, pairs: Pairs, wish: Wish, slack: timedelta) -> Planned:
+    applied, present, persons = pairs.applied(wish.pair), pairs.bridges(wish.pair), pairs.persons(wish.pair)
+    if applied is not None and present is None and _left(reader, applied):
+        return Planned(wish, applied, None, Step(Action.FORGET))
+    there = None if present is None else Present(present.effect, present.description, present.expires)
+    todo = step(wish, applied, there, reader.now, slack)
+    if todo.conflict is None and persons is not None:
+        todo = replace(todo, conflict=overruled(wish, persons.effect))
+    return Planned(wish, applied, present, todo)
 
 
 def _left(reader: Reader, applied: AppliedOverride) -> bool:

@@ -33,11 +33,12 @@ _LONGEST_KEY = 80
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Whose an override is, and for the sake of which device; `device_key` is None where it was too long to be written."""
+    """Whose an override is, and for the sake of which device: one that was too long to be written has only its `digest`."""
 
     instance: str
     source: str
     device_key: str | None
+    digest: str | None
     effect: Effect
     intact: bool
 
@@ -46,7 +47,7 @@ def write_mark(instance: str, verdict: Verdict, effect: Effect, now: datetime) -
     """The description of an override that this bridge writes: ASCII, at most 256 characters."""
     key = quote(verdict.device_key, safe="")
     if len(key) > _LONGEST_KEY:
-        key = "~" + hashlib.sha256(verdict.device_key.encode()).hexdigest()[:32]
+        key = f"~{digest_of(verdict.device_key)}"
     head = " ".join(
         (
             f"gatepost1 o={quote(instance, safe='')[:40]}",
@@ -68,9 +69,15 @@ def read_mark(description: str | None) -> Mark | None:
     if found is None:
         return None
     head = found.string[: found.start("c") - len(" c=")]
-    key = None if found["d"].startswith("~") else unquote(found["d"])
+    is_digest = found["d"].startswith("~")
+    key, digest = (None, found["d"][1:]) if is_digest else (unquote(found["d"]), None)
     intact = found["c"] == _checksum(head, found["text"])
-    return Mark(unquote(found["o"]), unquote(found["s"]), key, Effect(found["e"]), intact)
+    return Mark(unquote(found["o"]), unquote(found["s"]), key, digest, Effect(found["e"]), intact)
+
+
+def digest_of(device_key: str) -> str:
+    """What stands in a mark for a key that is too long for it."""
+    return hashlib.sha256(device_key.encode()).hexdigest()[:32]
 
 
 def _checksum(head: str, text: str) -> str:
