@@ -25,7 +25,7 @@ import structlog
 import uvloop
 
 from gatepost.control.app import create_app, create_health_app
-from gatepost.control.health import replica_probe, routes, store_probe
+from gatepost.control.health import bridge_probe, replica_probe, routes, store_probe
 from gatepost.control.throttle import Throttle
 from gatepost.gateway.configuration import GatewayConfiguration, upstream_address
 from gatepost.gateway.limits import Limits
@@ -214,6 +214,9 @@ class Server:
             replica = self._gateway.replica
             limit = self.settings.gateway.max_replica_age
             probes["replica"] = replica_probe(lambda: replica.revision, lambda: replica.age, limit)
+        if self._mdm is not None:
+            watched = self._mdm.watched
+            probes["bridge"] = bridge_probe(lambda: watched.seconds, lambda: watched.facts, lambda: watched.trouble)
         if self.role is Role.GATEWAY:
             del probes["store"]  # a gateway goes on without it: its absence is no reason to take it out
         return registry, probes

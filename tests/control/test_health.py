@@ -6,7 +6,7 @@ import pytest
 
 from gatepost.control import health
 from gatepost.control.app import create_health_app
-from gatepost.control.health import Probe, replica_probe, store_probe
+from gatepost.control.health import Probe, bridge_probe, replica_probe, store_probe
 from gatepost.store.database import Store
 from gatepost.store.errors import StoreUnavailable
 from gatepost.telemetry import new_registry
@@ -57,6 +57,24 @@ def test_a_replica_is_ready_when_loaded_and_young(revision, age, ready):
         "age_seconds": None if revision is None else age,
         "max_age_seconds": 60.0,
     }
+
+
+AWAY = {"sources": {"uem": {"last_answer_seconds": 7200.0, "failures": 40, "guard_stands": True}}}
+
+
+@pytest.mark.parametrize(
+    ("age", "trouble", "said"),
+    [
+        (3.0, None, {"ready": True}),
+        (60.0, "the database does not answer", {"ready": True, "error": "the database does not answer"}),
+        (60.1, "the database does not answer", {"ready": False, "error": "the database does not answer"}),
+        (75.4, None, {"ready": False, "error": "the bridge has not looked at itself for 75 seconds"}),
+    ],
+)
+def test_a_bridge_is_ready_while_it_runs_whoever_of_its_mdms_is_away(age, trouble, said):
+    answer = asked("/readyz", bridge=bridge_probe(lambda: age, lambda: AWAY, lambda: trouble))
+    assert answer.status_code == (200 if said["ready"] else 503)
+    assert answer.json()["bridge"] == {"age_seconds": age, **AWAY, **said}
 
 
 def test_a_store_is_ready_while_it_answers(store):

@@ -165,6 +165,8 @@ def test_while_the_mdm_is_away_nothing_changes_and_nothing_is_lost(product, phon
     told(uem, lambda twin: twin.violate(number))
     time.sleep(1)
     assert phone.folder_sync().outcome == (200, "1")
+    wait_until(lambda: product.ready()[1]["bridge"]["sources"]["ws1"]["failures"], "the outage is shown", seconds=30)
+    assert product.ready()[0] == 200
     uem.do(lambda twin: twin.recover())
     wait_until(lambda: refused(phone), "it is made up for", seconds=30)
 

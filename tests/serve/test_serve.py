@@ -21,12 +21,14 @@ from tests.support import evidence, secrets
 from tests.support.cli import run as run_command
 
 from gatepost import serve
+from gatepost.control import health
 from gatepost.gateway.limits import Limits
+from gatepost.mdm import bridge, observing
 from gatepost.model import keys
 from gatepost.operations import access_keys
 from gatepost.serve import CannotListen, Role, Server
 from gatepost.settings import Address, SettingsError, load, read_key_file
-from gatepost.store import feed, mdm_inbox
+from gatepost.store import feed, mdm_inbox, mdm_work
 from gatepost.store.database import Store, StoreError
 
 SETTINGS = {
@@ -203,7 +205,8 @@ def test_the_bridge_takes_notifications_beside_the_rest_or_alone(folder, role):
         assert webhooks.get("/mdm/any").status_code == 200
         assert webhooks.post("/mdm/any", json={"id": "7"}).status_code == 200
         assert webhooks.get("/healthz").text == "ok\n"
-        assert set(webhooks.get("/readyz").json()) == {"ready", "store"} | ({"replica"} if role is Role.ALL else set())
+        gateway = {"replica"} if role is Role.ALL else set()
+        assert set(webhooks.get("/readyz").json()) == {"ready", "store", "bridge"} | gateway
         assert {"gatepost_mdm_notifications", "gatepost_mdm_devices_settled"} <= families(webhooks)
         with server._store.read() as reader:
             assert mdm_inbox.last_received(reader, "any") is not None
@@ -213,10 +216,55 @@ def test_the_bridge_takes_notifications_beside_the_rest_or_alone(folder, role):
         pass
 
 
+def wait_until(true, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it does not become so"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.mark.parametrize("role", [Role.ALL, Role.MDM])
+def test_an_mdm_that_is_away_takes_nothing_out_and_a_bridge_that_does_not_run_does(folder, role, monkeypatch):
+    with (folder / "gatepost.toml").open("a") as file:
+        file.write(BRIDGE)
+    monkeypatch.setattr(bridge, "_OBSERVE_SECONDS", 0.05)
+    upstream = {} if role is Role.ALL else {"GATEPOST_GATEWAY__UPSTREAM": ""}
+    server = new_server(folder, role, GATEPOST_MDM__LISTEN="127.0.0.1:0", **upstream)
+    with Serving(server, alone=role is Role.MDM) as client:
+
+        def said():
+            return client.get("/readyz").json()["bridge"]
+
+        def taken_out():
+            answer = client.get("/readyz")
+            return answer.json() if answer.status_code == 503 else None
+
+        with server._store.bookkeeping() as writer:
+            mdm_work.dirty(writer, "any", "7", urgent=True)
+        wait_until(lambda: said().get("sources", {}).get("any", {}).get("failures"))
+        assert said()["sources"]["any"]["last_answer_seconds"] is None
+        assert client.get("/readyz").status_code == 200
+
+        def hangs(*arguments):
+            time.sleep(0.5)
+            return gauges(*arguments)
+
+        gauges = observing.gauges
+        monkeypatch.setattr(observing, "gauges", hangs)
+        monkeypatch.setattr(health, "BRIDGE_SECONDS", 0.2)
+        answer = wait_until(taken_out)
+        assert answer["bridge"]["error"].startswith("the bridge has not looked at itself for ")
+        assert answer["store"]["ready"]
+        monkeypatch.setattr(observing, "gauges", gauges)
+        wait_until(lambda: client.get("/readyz").status_code == 200)
+
+
 def test_without_a_source_there_is_no_bridge(folder):
     server = new_server(folder)
-    with Serving(server):
+    with Serving(server) as control:
         assert server.mdm_address is None
+        assert set(control.get("/readyz").json()) == {"ready", "store", "replica"}
     with pytest.raises(
         SettingsError, match=r"mdm.sources: expected at least one table \[\[mdm.sources\]\], got nothing"
     ):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A probe that takes longer is not ready; load balancers ask every few seconds.
 PROBE_SECONDS = 5.0
+# A bridge looks at itself every ten seconds; one that has not for so long does not run.
+BRIDGE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,25 @@ def replica_probe(revision: Callable[[], int | None], age: Callable[[], float], 
         # No age before the first load: JSON has no infinity.
         shown = None if at is None else round(seconds, 3)
         return Probe(ready, {"revision": at, "age_seconds": shown, "max_age_seconds": max_age})
+
+    return probe
+
+
+def bridge_probe(
+    age: Callable[[], float], facts: Callable[[], Mapping[str, Any]], trouble: Callable[[], str | None]
+) -> Callable[[], Probe]:
+    """Ready while the bridge goes on looking at itself: `facts` were read `age` seconds ago; `trouble` says why not later.
+
+    How its MDMs are is only shown: one that is away is no reason to take a gateway, or the webhooks, out.
+    """
+
+    def probe() -> Probe:
+        seconds, said = age(), trouble()
+        ready = seconds <= BRIDGE_SECONDS
+        if not ready and said is None:
+            said = f"the bridge has not looked at itself for {seconds:.0f} seconds"
+        error = {} if said is None else {"error": said}
+        return Probe(ready, {"age_seconds": round(seconds, 3), **error, **facts()})
 
     return probe
 

@@ -20,7 +20,7 @@ from gatepost.mdm.delivery import Delivery
 from gatepost.mdm.first_seen import FirstSeen
 from gatepost.mdm.metrics import BridgeMetrics
 from gatepost.mdm.options import BridgeOptions
-from gatepost.mdm.settling import Settling
+from gatepost.mdm.settling import Settling, target_key
 from gatepost.mdm.sweep import Sweeps
 from gatepost.mdm.targets.local import LocalTarget
 from gatepost.mdm.targets.workmail import WorkMailTarget
@@ -54,12 +54,14 @@ class Bridge:
         targets: Sequence[LocalTarget | WorkMailTarget],
     ) -> None:
         self.metrics = BridgeMetrics()
+        self.watched = observing.Watched()
         self._store = store
         self._sources = {source.name: source for source in sources}
         self._threads = ThreadPoolExecutor(_THREADS, "mdm")
         local = next((one for one in targets if isinstance(one, LocalTarget)), None)
         remote = [one for one in targets if isinstance(one, WorkMailTarget)]
         self._targets = [one.name for one in targets]
+        self._delivered = [target_key(one.name) for one in remote]
         settling = Settling(store, options, self._sources, (local, [one.name for one in remote]), self.metrics)
         self._worker = Worker(store, self._call, self._sources, settling, options)
         self._deliveries = [
@@ -118,9 +120,15 @@ class Bridge:
         while True:
             try:
                 await self._call(observing.alive, self._store, self._sources, self._worker.answered)
-                self.metrics.gauges = await self._call(observing.gauges, self._store, self._sources, self._targets)
+                gauges = await self._call(observing.gauges, self._store, self._sources, self._targets, self._delivered)
+                self.metrics.gauges = gauges
+                self.watched.saw(observing.facts(gauges, self._sources))
             except StoreError as error:
                 log.warning("mdm.store_away", error=str(error))
+                self.watched.missed(str(error))
+            except Exception:
+                log.exception("mdm.not_observed")
+                self.watched.missed("an error of the bridge: its log says more")
             await asyncio.sleep(_OBSERVE_SECONDS)
 
     async def _call(self, function: Callable[..., T], /, *args: object) -> T:

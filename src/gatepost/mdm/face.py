@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gatepost.mdm.configuration import BridgeConfiguration
     from gatepost.mdm.metrics import BridgeMetrics
+    from gatepost.mdm.observing import Watched
     from gatepost.store.database import Store
 
 
@@ -43,6 +44,11 @@ class Face:
     def metrics(self) -> BridgeMetrics:
         """What the bridge counts, for a registry."""
         return self._bridge.metrics
+
+    @property
+    def watched(self) -> Watched:
+        """How the bridge was when it last looked at itself."""
+        return self._bridge.watched
 
     def app(self, registry: CollectorRegistry, routes: Sequence[BaseRoute]) -> Starlette:
         """The webhooks, with `routes` beside them; they count in `registry`."""
