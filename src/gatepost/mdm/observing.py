@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from gatepost.mdm.guard import stands
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from gatepost.mdm.metrics import Gauges
     from gatepost.mdm.sources.base import Source
     from gatepost.store.database import Store
+
+ALIVE = timedelta(seconds=60)
+"""A bridge that has not said so for so long is not there; it says so every ten seconds."""
 
 
 class Watched:
