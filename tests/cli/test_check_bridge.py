@@ -3,9 +3,11 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
+from tests.support.bridge_settings import seen
 
 from gatepost.cli import check_bridge
 from gatepost.cli.check_bridge import able_to_write, heard_from
+from gatepost.cli.mdm_left import Left
 from gatepost.mdm.configuration import BridgeConfiguration, WorkMailConfiguration
 from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused
 from gatepost.model import Notification
@@ -111,6 +113,34 @@ def test_a_bridge_that_does_not_get_on(store, bridge):
     assert "devices wait to be looked at since" in found.says
     assert "mass changes of ws1 are held back: 7 of 10" in found.says
     assert len(found.to_do) == 2
+
+
+LEFT = "source old is not configured any more and has 1 ALLOW at store"
+
+
+@pytest.mark.parametrize(
+    ("well", "configured", "also"),
+    [
+        (True, True, ""),
+        (False, True, "no bridge has been alive within 60 s for ws1; "),
+        (True, False, "no bridge is configured here; "),
+    ],
+)
+def test_a_source_that_was_taken_out_and_left_something(store, bridge, bridged, well, configured, also):
+    told(store, **({} if well else {"alive_at": None}))
+    seen(store, "8", source="old", device_ids=("EAS8",))
+    found = writes(store, bridge if configured else BridgeConfiguration(()))
+    assert (found.met, found.says) == (False, also + LEFT)
+    assert found.to_do[-1] == "gatepost mdm retire old"
+    assert bridged.run("mdm", "retire", "old", "--yes").code == 0
+    assert LEFT not in writes(store, bridge).says
+    assert writes(store, bridge).met == well
+
+
+def test_what_a_bridge_is_about_to_take_away_is_no_finding(store, bridge, monkeypatch):
+    monkeypatch.setattr(check_bridge, "left", lambda *_: [Left("old", "workmail", 1, 0, None)])
+    told(store)
+    assert writes(store, bridge).met
 
 
 class WorkMail:

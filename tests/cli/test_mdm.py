@@ -13,7 +13,7 @@ from gatepost.settings import bridge_configuration, load
 
 def test_what_there_is():
     told = run("mdm", "--help").out
-    for command in ("status", "list", "explain", "parked", "replay", "reconcile", "compare", "release"):
+    for command in ("status", "list", "explain", "parked", "replay", "reconcile", "compare", "release", "retire"):
         assert f"│ {command} " in told
 
 

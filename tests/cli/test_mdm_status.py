@@ -18,6 +18,7 @@ def test_a_bridge_that_never_ran(bridged):
     (source,) = found["sources"]
     assert (source["source"], source["alive_at"], source["guard"]) == ("ws1", None, None)
     assert found["targets"] == [{"target": "store", "allow": 0, "deny": 0, "theirs": 0}]
+    assert found["left"] == []
 
 
 def test_what_there_is_to_know(bridged):
@@ -47,6 +48,19 @@ def test_what_there_is_to_know(bridged):
     told = bridged.run("mdm", "status").out
     assert "--confirm" not in told
     assert "not asked until" not in told
+
+
+def test_what_a_source_left_that_is_not_configured_any_more(bridged):
+    store = bridged.store()
+    seen(store)
+    seen(store, "8", source="old", device_ids=("EAS8",))
+    store.close()
+    found = bridged.run("mdm", "status", "--json").json
+    says = "source old is not configured any more and has 1 ALLOW at store"
+    assert found["left"] == [
+        {"source": "old", "target": "store", "allow": 1, "deny": 0, "to_do": "gatepost mdm retire old", "says": says}
+    ]
+    assert f"{says}\ngatepost mdm retire old\n" in bridged.run("mdm", "status").out
 
 
 def test_what_is_parked_is_counted(bridged):

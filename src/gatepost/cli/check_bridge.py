@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatepost.cli.check_findings import Finding
+from gatepost.cli.mdm_left import left
 from gatepost.cli.mdm_reading import WORKMAIL, target_names
 from gatepost.cli.mdm_work import all_parked
 from gatepost.cli.screen import moment
 from gatepost.mdm.guard import stands
+from gatepost.mdm.observing import ALIVE
 from gatepost.mdm.settling import target_key
 from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused, TargetUnavailable, WorkMailTarget
 from gatepost.model import Role
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from gatepost.mdm.configuration import BridgeConfiguration, SourceConfiguration
     from gatepost.store.database import Reader
 
-ALIVE = timedelta(seconds=60)
-"""A bridge that has not said so for so long is not there; it says so every ten seconds."""
 LATE = timedelta(minutes=5)
 """A device that is due for so long is not being looked at."""
 _SWEEPS = 2  # of a source's hours between sweeps, without one that ended: one may have failed
@@ -50,7 +50,17 @@ def heard_from(reader: Reader, bridge: BridgeConfiguration, organization_id: str
 
 
 def able_to_write(reader: Reader, bridge: BridgeConfiguration) -> Finding:
-    """A bridge is alive, keeps up, and brings what it decides to its targets."""
+    """A bridge is alive, keeps up, brings what it decides to its targets, and nothing stands there of a former source."""
+    found = _writes(reader, bridge)
+    forgotten = [one for one in left(reader, bridge) if one.to_do is not None]
+    if not forgotten:
+        return found
+    says = [*([] if found.met else [found.says]), *(one.says for one in forgotten)]
+    to_do = dict.fromkeys((*found.to_do, *(one.to_do for one in forgotten if one.to_do is not None)))
+    return Finding(found.requirement, False, "; ".join(says), tuple(to_do))
+
+
+def _writes(reader: Reader, bridge: BridgeConfiguration) -> Finding:
     requirement = "the bridge writes what follows"
     if not bridge.sources:
         keys = [one for one in access_keys.list(reader) if one.role is Role.BRIDGE and one.date_revoked is None]

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
+from gatepost.cli.mdm_left import left
 from gatepost.cli.mdm_reading import read_bridge, target_names
 from gatepost.cli.opening import opened
 from gatepost.cli.options import AsJson, Config
@@ -40,6 +41,7 @@ def _read(reader: Reader, bridge: BridgeConfiguration) -> dict[str, Any]:
         },
         "sources": [_source(reader, one.name) for one in bridge.sources],
         "targets": [_target(reader, name) for name in target_names(bridge)],
+        "left": [one.as_json() for one in left(reader, bridge)],
     }
 
 
@@ -93,6 +95,10 @@ def _print(found: dict[str, Any]) -> None:
         console.print(
             f"{target['allow']} ALLOW, {target['deny']} DENY, {target['theirs']} left to the people who edited them"
         )
+    for one in found["left"]:
+        console.print()
+        console.print(Text(one["says"], "bold"), soft_wrap=True)
+        console.print(one["to_do"] or "it was retired: a bridge takes them away as soon as it can", soft_wrap=True)
 
 
 def _rows(source: dict[str, Any], now: str) -> Iterator[tuple[str, str | None]]:
