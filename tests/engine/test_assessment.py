@@ -127,13 +127,24 @@ def test_moments_begin_once_and_end_with_another_state():
             moments = remember(moments, a_posture(observed_at=minutes(number), **change))
         return moments
 
+    def managed(**since):
+        return Moments(managed_since=NOON, **since)
+
     pending = {"compliance": Compliance.PENDING}
-    assert after(pending) == after(pending, pending) == Moments(pending_since=NOON)
-    assert after({}, {}) == Moments(compliant_since=NOON)
-    assert after(pending, {}) == Moments(compliant_since=minutes(1))
-    assert after({}, pending) == Moments(pending_since=minutes(1))
-    assert after({}, {"compromised": True}, {}) == Moments(compliant_since=minutes(2))
-    assert after(pending, {"gone": True}) == after(pending, {"managed": Managed.NO}) == Moments()
+    assert after(pending) == after(pending, pending) == managed(pending_since=NOON)
+    assert after({}, {}) == managed(compliant_since=NOON)
+    assert after(pending, {}) == managed(compliant_since=minutes(1))
+    assert after({}, pending) == managed(pending_since=minutes(1))
+    assert after({}, {"compromised": True}, {}) == managed(compliant_since=minutes(2))
+    left = Moments(left_since=minutes(1))
+    assert after(pending, {"gone": True}) == after(pending, {"managed": Managed.NO}) == left
+    assert (
+        after({}, {"managed": Managed.NO}, {"managed": Managed.UNKNOWN}, {"managed": Managed.NO, "gone": True}) == left
+    )
+    assert after({"managed": Managed.NO}) == Moments()  # it was never seen managed: nobody knows since when
+    again = after({"managed": Managed.NO}, {})
+    assert (again.managed_since, again.left_since) == (minutes(1), None)
+    assert after({}, {"managed": Managed.UNKNOWN}).managed_since == NOON
     assert after({"device_ids": ()}, {"device_ids": (), **pending}).without_ids_since == NOON
     assert after({"device_ids": ()}, {}).without_ids_since is None
     assert after({"device_ids": (), "managed": Managed.NO}).without_ids_since is None
@@ -145,7 +156,7 @@ def test_an_answer_that_says_nothing_does_not_begin_the_grace_time_anew(nothing)
     first = remember(None, pending)
     between = remember(first, a_posture(observed_at=minutes(20), **nothing))
     assert remember(between, a_posture(compliance=Compliance.PENDING, observed_at=minutes(25))) == first
-    assert remember(None, a_posture(**nothing)) == Moments()
+    assert remember(None, a_posture(**nothing)).pending_since is None
 
 
 def verdicts():

@@ -66,7 +66,7 @@ def test_two_sources_that_disagree_are_taken_at_the_stricter_word():
     )
     assert effects(says_yes, says_no) == {(ALICE, "EAS1"): DENY}
     gone = a_known_device(source="fleet", gone=True)
-    assert effects(says_yes, gone) == {(ALICE, "EAS1"): DENY}  # nobody knows that it was only moved to the other MDM
+    assert effects(says_yes, gone) == {(ALICE, "EAS1"): DENY}  # nobody has seen that it came there after it had left
 
 
 def test_a_device_that_its_mdm_recorded_anew_does_not_count_against_itself():
@@ -75,6 +75,50 @@ def test_a_device_that_its_mdm_recorded_anew_does_not_count_against_itself():
     assert effects(a_known_device("7", managed=Managed.NO, state_time=minutes(-9)), again) == {(ALICE, "EAS1"): ALLOW}
     handed_over = a_known_device("7", user_addresses=(BOB,), had_addresses=(ALICE,))
     assert effects(handed_over, again) == {(ALICE, "EAS1"): ALLOW, (BOB, "EAS1"): ALLOW}
+
+
+def test_a_device_that_moved_to_another_mdm_is_as_that_one_says():
+    for left in ({"managed": Managed.NO}, {"gone": True}):
+        old = a_known_device("7", moments=Moments(left_since=minutes(-30)), **left)
+        came, was_there = (
+            a_known_device("8", source="fleet", moments=Moments(managed_since=minutes(since))) for since in (-20, -40)
+        )
+        assert effects(old, came) == {(ALICE, "EAS1"): ALLOW}
+        assert effects(old, was_there) == {(ALICE, "EAS1"): DENY}
+        never_seen_managed = a_known_device("7", **left)
+        assert effects(never_seen_managed, came) == {(ALICE, "EAS1"): DENY}
+        compromised = a_known_device("7", compromised=True, moments=Moments(left_since=minutes(-30)), **left)
+        assert effects(compromised, came) == {(ALICE, "EAS1"): DENY}
+    still_there = a_known_device("7", compliance=Compliance.NON_COMPLIANT, moments=Moments(managed_since=minutes(-90)))
+    assert effects(still_there, came) == {(ALICE, "EAS1"): DENY}
+
+
+def test_records_without_dates_are_ordered_by_when_they_were_seen_to_change():
+    undated = {"state_time": None}
+    old = a_known_device("7", managed=Managed.NO, moments=Moments(left_since=minutes(-30)), **undated)
+    for new in (
+        a_known_device("8", moments=Moments(managed_since=minutes(-20)), **undated),
+        a_known_device("8", moments=Moments(managed_since=minutes(-20))),
+    ):
+        assert effects(old, new) == effects(new, old) == {(ALICE, "EAS1"): ALLOW}
+    before = a_known_device("8", moments=Moments(managed_since=minutes(-40)), **undated)
+    assert effects(old, before) == {(ALICE, "EAS1"): DENY}
+    of_old = a_known_device("7", managed=Managed.NO, **undated)
+    assert effects(of_old, before) == {(ALICE, "EAS1"): ALLOW}
+
+
+def test_a_device_of_nobody_has_a_say_about_its_device_ids_and_lets_nobody_in():
+    owned, nobodys = a_known_device(), {"user_addresses": (), "source": "fleet"}
+    assert effects(owned, a_known_device(**nobodys)) == {(ALICE, "EAS1"): ALLOW}
+    assert effects(owned, a_known_device(compromised=True, **nobodys)) == {(ALICE, "EAS1"): DENY}
+    assert effects(owned, a_known_device(compliance=Compliance.PENDING, **nobodys)) == {(ALICE, "EAS1"): None}
+    former = a_known_device(device_ids=("EAS9",), had_device_ids=("EAS1",), **nobodys)
+    assert effects(owned, former) == {(ALICE, "EAS1"): DENY}
+    other_id = a_known_device(device_ids=("EAS9",), compromised=True, **nobodys)
+    assert effects(owned, other_id) == {(ALICE, "EAS1"): ALLOW}
+    unknown = a_known_device(user_addresses=("x@elsewhere.example",), compromised=True, source="fleet")
+    assert wanted([owned, unknown], POLICY, NOON, user_of={ALICE: "a"}.get)[("a", "EAS1")].effect is DENY
+    assert effects(a_known_device(**nobodys), a_known_device("8", **nobodys)) == {}
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ class Served:
         self.clock = Clock()
         self.registry = new_registry()
         self.told = 0
+        self.missed: list[str] = []
         self.options = options
 
     def run(self, story):
@@ -82,7 +83,13 @@ class Served:
             inbox = Inbox(self.store, self.tell)
             routes = [Route("/healthz", lambda _: PlainTextResponse("ok\n"))]
             app = create_app(
-                RECEIVERS, inbox, now=self.clock.now, registry=self.registry, routes=routes, **self.options
+                RECEIVERS,
+                inbox,
+                now=self.clock.now,
+                registry=self.registry,
+                routes=routes,
+                missed=self.missed.append,
+                **self.options,
             )
             server = HttpServer(socket.create_server(("127.0.0.1", 0)), app)
             await server.start()
@@ -329,9 +336,16 @@ def _away():
 
 def test_while_the_store_is_away_senders_are_told_to_come_again(served, monkeypatch):
     monkeypatch.setattr(served.store, "bookkeeping", _away)
-    answer = served.request("POST", "/mdm/uem", headers=basic(), content=EVENT)
+
+    async def story(client):
+        await client.post("/mdm/uem", headers=basic("wrong"), content=EVENT)
+        assert served.missed == []  # strangers cannot have a source swept
+        return await client.post("/mdm/uem", headers=basic(), content=EVENT)
+
+    answer = served.run(story)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     assert (served.counted("uem", "unavailable"), served.told) == (1, 0)
+    assert served.missed == ["uem"]  # it will hardly be sent again
 
 
 def test_many_at_once_are_all_stored_before_they_are_answered(served):

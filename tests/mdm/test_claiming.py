@@ -7,12 +7,12 @@ from gatepost.mdm.claiming import Claiming
 from gatepost.store import mdm_work
 
 
-def claiming(desk, look_after, story, **options):
+def claiming(desk, look_after, story, sources=("mdm",), **options):
     async def main(threads):
         made = Claiming(
             desk.store,
             calls(threads),
-            lambda: ["mdm"],
+            lambda: sources,
             look_after,
             **({"limit": 2, "park_after": 3, "poll": 0.02} | options),
         )
@@ -46,6 +46,28 @@ def test_no_more_are_looked_after_at_a_time_than_there_is_room_for(desk):
 
     claiming(desk, look_after, story)
     assert max(most) == 2
+
+
+def test_a_source_that_is_slow_keeps_no_other_waiting(desk):
+    seen = []
+
+    async def look_after(claim):
+        if claim.source == "slow":
+            await asyncio.sleep(60)
+        seen.append(claim.device_key)
+        with desk.store.bookkeeping() as writer:
+            mdm_work.done(writer, claim)
+
+    async def story(_):
+        for number in range(20):
+            desk.tell(f"s{number}", source="slow")
+        await eventually(lambda: backlog(desk).leased == 2)
+        for number in range(20):
+            desk.tell(f"q{number}")
+        await eventually(lambda: len(seen) == 20)
+
+    claiming(desk, look_after, story, ("mdm", "slow"))
+    assert {key[0] for key in seen} == {"q"}
 
 
 def test_a_mistake_about_one_device_is_tried_again_later_and_keeps_no_other_waiting(desk):

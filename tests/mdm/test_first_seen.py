@@ -1,18 +1,21 @@
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from tests.support.mdm_world import calls, eventually, posture
 
+from gatepost.mdm import first_seen as module
 from gatepost.mdm.first_seen import FirstSeen, Phone, phone_of
 from gatepost.mdm.options import BridgeOptions
 from gatepost.mdm.sources.base import SourceRefused, SourceUnavailable
-from gatepost.model import Device, DeviceFacts, EntityState
+from gatepost.model import Device, DeviceFacts, EntityState, Managed
 from gatepost.operations import mobile_device_access_overrides as overrides
 from gatepost.operations import users
 from gatepost.store import devices, mdm_work
 from gatepost.store import users as stored_users
+from gatepost.store.database import StoreUnavailable
 
 
 @pytest.fixture
@@ -90,6 +93,19 @@ def test_one_that_is_known_is_not_looked_for(desk, seen, alice, organization_id,
     desk.source.devices["1"] = posture("1", "AAA", clock=clock, compromised=True)
     desk.told("1")
     desk.source.errors.append(AssertionError("asked"))
+    assert not asyncio.run(seen.look_for(Phone(organization_id, alice, "AAA", None)))
+
+
+def test_one_that_only_had_the_device_id_is_looked_for_again(desk, seen, alice, organization_id, clock):
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+    desk.told("1")
+    desk.source.devices["1"] = posture("1", clock=clock, managed=Managed.NO)
+    desk.told("1")
+    assert desk.effects(organization_id) == {}
+    desk.source.devices["2"] = posture("2", "AAA", clock=clock)
+    assert asyncio.run(seen.look_for(Phone(organization_id, alice, "AAA", None)))
+    desk.work()
+    assert desk.effects(organization_id) == {"AAA": "ALLOW"}
     assert not asyncio.run(seen.look_for(Phone(organization_id, alice, "AAA", None)))
 
 
@@ -179,6 +195,71 @@ def test_the_feed_tells_of_phones(desk, seen, alice, organization_id, clock):
             with desk.store.begin() as transaction:
                 devices.save(transaction, [phone(clock, organization_id, alice)])
         await eventually(lambda: dirty(desk) == 1)
+
+    follow(desk, seen, test)
+
+
+def test_what_happened_while_the_store_was_away_is_heeded(desk, seen, alice, organization_id, clock, monkeypatch):
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+    desk.source.devices["2"] = posture("2", "BBB", clock=clock)
+    heed, away = seen._heed, threading.Event()
+
+    def breaks(changes, loop):
+        if away.is_set() and changes:
+            away.clear()
+            raise StoreUnavailable("away")
+        heed(changes, loop)
+
+    monkeypatch.setattr(seen, "_heed", breaks)
+    monkeypatch.setattr(module, "_STORE_AWAY_SECONDS", 0.05)
+
+    async def test():
+        away.set()
+        with desk.store.begin() as transaction:
+            devices.save(transaction, [phone(clock, organization_id, alice)])
+            devices.save(transaction, [phone(clock, organization_id, alice, "BBB")])
+        await eventually(lambda: dirty(desk) == 2)
+
+    follow(desk, seen, test)
+
+
+def test_a_change_that_cannot_be_understood_holds_up_no_other(desk, seen, alice, organization_id, clock, monkeypatch):
+    desk.source.devices["2"] = posture("2", "BBB", clock=clock)
+    changed = seen._changed
+
+    def breaks(changes, loop):
+        if any(isinstance(one.noun, Device) and one.noun.device_id == "AAA" for one in changes):
+            raise KeyError("a bug")
+        changed(changes, loop)
+
+    monkeypatch.setattr(seen, "_changed", breaks)
+
+    async def test():
+        for device_id in ("AAA", "BBB"):
+            with desk.store.begin() as transaction:
+                devices.save(transaction, [phone(clock, organization_id, alice, device_id)])
+            await asyncio.sleep(0.3)
+        await eventually(lambda: dirty(desk) == 1)
+
+    follow(desk, seen, test)
+
+
+def test_where_phones_are_not_looked_up_people_are_followed_all_the_same(
+    desk, threads, alice, context, organization_id, clock
+):
+    seen = make(desk, threads, first_seen=False)
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+    desk.told("1")
+    desk.source.devices["2"] = posture("2", "BBB", clock=clock)
+
+    async def test():
+        with desk.store.begin() as transaction:
+            devices.save(transaction, [phone(clock, organization_id, alice, "BBB")])
+        await seen.look_through()
+        overrides.delete(context, organization_id=organization_id, user_id=alice, device_id="AAA")
+        await eventually(lambda: dirty(desk) == 1)
+        await asyncio.sleep(0.2)
+        assert dirty(desk) == 1
 
     follow(desk, seen, test)
 

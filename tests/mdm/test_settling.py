@@ -316,6 +316,33 @@ class TestOwnership:
         assert desk.effects(organization_id) == {"AAA": "ALLOW"}
 
 
+class TestOtherNames:
+    """Notifications that call a device by another key than its record has."""
+
+    def test_a_device_that_was_deleted_is_known_by_it(self, desk, organization_id, clock):
+        desk.source.devices["1"] = posture("1", "AAA", clock=clock, other_key="uuid-1")
+        desk.told("1")
+        assert desk.effects(organization_id) == {"AAA": "ALLOW"}
+        del desk.source.devices["1"]
+        desk.told("uuid-1")
+        assert desk.effects(organization_id) == {}
+
+    def test_and_so_is_one_whose_record_has_lost_it_first(self, desk, organization_id, clock):
+        desk.source.devices["1"] = posture("1", "AAA", clock=clock, other_key="uuid-1")
+        desk.told("1")
+        desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+        desk.told("1")
+        del desk.source.devices["1"]
+        desk.told("uuid-1")
+        assert desk.effects(organization_id) == {}
+
+    def test_nobodys_is_nothing(self, desk, organization_id, clock):
+        desk.source.devices["1"] = posture("1", "AAA", clock=clock, other_key="uuid-1")
+        desk.told("1")
+        desk.told("uuid-2")
+        assert desk.effects(organization_id) == {"AAA": "ALLOW"}
+
+
 class TestFailures:
     def test_an_outage_changes_nothing_and_is_no_attempt(self, desk, organization_id, clock):
         desk.source.devices["1"] = posture("1", "AAA", clock=clock)
@@ -398,6 +425,45 @@ class TestFailures:
     def test_back_off_grows_and_ends(self):
         assert all(0.2 <= back_off(1).total_seconds() <= 2 for _ in range(50))
         assert all(back_off(40).total_seconds() <= 300 for _ in range(50))
+
+    def test_what_is_kept_for_a_while_ends_though_nobody_answers(self, desk, organization_id, clock):
+        desk.options = BridgeOptions(policy=Policy(grace_minutes=60), park_after=2)
+        desk.restart()
+        desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+        desk.told("1")
+        desk.source.devices["1"] = posture("1", "AAA", clock=clock, compliance=Compliance.PENDING)
+        desk.told("1")
+        desk.source.errors.extend([SourceRefused("it answered 403")] * 9)
+        desk.tell("1")
+        outcomes = []
+        for _ in range(5):
+            clock.forward(minutes=6)
+            outcomes += desk.work(1)
+        assert outcomes == [Outcome.FAILED] * 2  # and not given up: what is to be looked at is not over
+        assert desk.effects(organization_id) == {"AAA": "ALLOW"}
+        clock.forward(minutes=31)
+        assert desk.work(1) == [Outcome.PARKED]
+        assert desk.effects(organization_id) == {}
+
+    def test_what_was_parked_is_no_mass_change_when_it_is_tried_anew(self, desk, organization_id, clock):
+        for number in range(20):
+            key = str(number)
+            desk.source.devices[key] = posture(key, f"ID{key}", user=f"u{key}@example.com", clock=clock)
+            desk.tell(key)
+        desk.work()
+        desk.options = BridgeOptions(park_after=1)
+        desk.restart()
+        desk.source.errors.extend([SourceRefused("it answered 403")] * 20)
+        for key in list(desk.source.devices):
+            desk.tell(key)
+        desk.work(1)
+        desk.source.devices.clear()  # an empty tenant
+        with desk.store.bookkeeping() as writer:
+            assert mdm_work.retry(writer) == 20
+        desk.work(1)
+        clock.forward(seconds=CONFIRM_GONE.total_seconds())
+        desk.work(1)
+        assert len(desk.effects(organization_id)) >= 15
 
 
 class TestFence:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.support.mdm_world import calls, eventually, posture
+from tests.support.mdm_world import Desk, calls, eventually, posture
 
 from gatepost.mdm import sweep
 from gatepost.mdm.options import BridgeOptions
@@ -13,6 +13,7 @@ from gatepost.mdm.sources.base import Condition, SourceUnavailable
 from gatepost.mdm.sweep import WHOLE, Sweeps, sweep_key
 from gatepost.model import Compliance, Notification
 from gatepost.store import mdm_devices, mdm_inbox, mdm_sources, mdm_work
+from gatepost.store.database import StoreUnavailable
 
 
 @pytest.fixture
@@ -311,6 +312,66 @@ def test_by_itself_at_start_and_after_an_outage(desk, threads, fleet, organizati
     with desk.store.read() as reader:
         assert mdm_work.backlog(reader, sweep_key("mdm")).parked == 0
     assert WHOLE == "all"
+
+
+def test_notifications_that_were_missed_are_made_up_for_once_the_trouble_is_over(
+    desk, threads, fleet, organization_id, monkeypatch
+):
+    fleet(2)
+
+    async def main():
+        sweeps = Sweeps(desk.store, calls(threads), desk.sources, BridgeOptions())
+        sweeps.missed("mdm")
+        await sweeps.look()
+        assert asked(desk) == 0
+        monkeypatch.setattr(sweep, "_MISSED_SECONDS", 0.0)
+        ask, away = sweeps.ask, [StoreUnavailable("away")]
+
+        def breaks(names):
+            if away:
+                raise away.pop()
+            ask(names)
+
+        monkeypatch.setattr(sweeps, "ask", breaks)
+        with pytest.raises(StoreUnavailable):
+            await sweeps.look()
+        await sweeps.look()
+        assert asked(desk) == 1
+
+    asyncio.run(main())
+
+
+def asked(desk):
+    with desk.store.read() as reader:
+        return mdm_work.backlog(reader, sweep_key("mdm")).due
+
+
+class TestSeveralBridges:
+    """Two processes over one store."""
+
+    def test_they_count_together(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(40)
+        sweeper.sweep()
+        clock.forward(seconds=1)
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep(settle=False)
+        other = Desk(desk.store, desk.source, clock, desk.options)
+        for one in (desk, other) * 20:
+            one.settling.settle([one.look(claim) for claim in one.claim(limit=1)])
+        assert len(desk.effects(organization_id)) == 35
+        assert sweeper.state.guard == "9 of 40 devices that are allowed would not be"
+
+    def test_what_one_swept_another_may_settle(self, desk, sweeper, fleet, clock):
+        fleet(3)
+        sweeper.sweep(settle=False)
+        assert sweeper.state.sweep_settled_at is None
+        sweeper.new()
+        desk.restart()
+        asyncio.run(sweeper.sweeps.look())
+        assert sweeper.state.sweep_settled_at is None
+        desk.work()
+        asyncio.run(sweeper.sweeps.look())
+        assert sweeper.state.sweep_settled_at == clock()
 
 
 def due(desk) -> bool:

@@ -8,7 +8,7 @@ from tests.support.mdm_world import calls, eventually, posture
 
 from gatepost.mdm.claiming import Claiming
 from gatepost.mdm.options import BridgeOptions
-from gatepost.mdm.sources.base import Condition
+from gatepost.mdm.sources.base import Condition, SourceRefused
 from gatepost.mdm.worker import Worker
 from gatepost.model import Compliance
 from gatepost.store import mdm_work
@@ -143,6 +143,48 @@ def test_an_error_in_a_source_is_an_attempt(desk, clock, run):
     clock.forward(minutes=6)
     (claim,) = desk.claim()
     assert claim.attempts == 2
+
+
+def test_a_source_that_answers_again_has_what_was_given_up_tried_anew(desk, organization_id, clock, run):
+    desk.options = BridgeOptions(park_after=1)
+    desk.restart()
+    for number in range(6):
+        key = str(number)
+        desk.source.devices[key] = posture(key, f"ID{key}", user=f"u{key}@example.com", clock=clock)
+    desk.source.errors.extend([SourceRefused("it answered 403")] * 6)
+
+    async def test():
+        for key in desk.source.devices:
+            desk.tell(key)
+        await eventually(lambda: parked_count(desk) == 6)
+        desk.tell("0")
+        await eventually(lambda: len(desk.effects(organization_id)) == 6)
+
+    run(test)
+    assert len(desk.source.asked) == 12  # once more each, and no more
+
+
+def test_few_devices_that_cannot_be_read_are_not_tried_with_every_answer(desk, organization_id, clock, run):
+    desk.options = BridgeOptions(park_after=1)
+    desk.restart()
+    desk.source.devices["0"] = posture("0", "AAA", clock=clock)
+    desk.source.errors.extend([SourceRefused("it answered 403")] * 3)
+
+    async def test():
+        for key in ("1", "2", "3"):
+            desk.tell(key)
+        await eventually(lambda: parked_count(desk) == 3)
+        desk.tell("0")
+        await eventually(lambda: desk.effects(organization_id))
+        await asyncio.sleep(0.3)
+
+    run(test)
+    assert parked_count(desk) == 3
+
+
+def parked_count(desk):
+    with desk.store.read() as reader:
+        return len(mdm_work.parked(reader))
 
 
 def test_a_device_whose_worker_died_each_time_is_parked(desk, clock, run):

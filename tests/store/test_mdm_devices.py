@@ -43,7 +43,11 @@ def test_a_posture_comes_back_as_it_was_given(store):
         serial="F2LX0000ABCD", imei="350000000000001", friendly_name="Zoë's iPhone", grace_until=minutes(30)
     )
     bare = a_posture("8", state_time=None, compromised=None, user_addresses=(), device_ids=(), managed=Managed.UNKNOWN)
-    assert put(store, full) == known(store) == KnownDevice(full, (ALICE,), ("EAS1",), Moments(compliant_since=NOON))
+    assert (
+        put(store, full)
+        == known(store)
+        == KnownDevice(full, (ALICE,), ("EAS1",), Moments(compliant_since=NOON, managed_since=NOON))
+    )
     assert put(store, bare) == known(store, "8") == KnownDevice(bare, (), (), Moments())
     assert known(store, "9") is None
     assert known(store, source="fleet") is None
@@ -89,8 +93,22 @@ def test_moments_are_remembered_from_one_posture_to_the_next(store):
     pending = {"compliance": Compliance.PENDING, "device_ids": ()}
     put(store, a_posture(**pending))
     device = put(store, a_posture(observed_at=minutes(5), **pending))
-    assert device.moments == known(store).moments == Moments(pending_since=NOON, without_ids_since=NOON)
-    assert put(store, a_posture(observed_at=minutes(6))).moments == Moments(compliant_since=minutes(6))
+    moments = Moments(pending_since=NOON, without_ids_since=NOON, managed_since=NOON)
+    assert device.moments == known(store).moments == moments
+    moments = Moments(compliant_since=minutes(6), managed_since=NOON)
+    assert put(store, a_posture(observed_at=minutes(6))).moments == moments
+    moments = Moments(left_since=minutes(7))
+    put(store, a_posture(observed_at=minutes(7), managed=Managed.NO))
+    assert known(store).moments == moments
+
+
+def test_what_notifications_may_call_a_device_is_remembered(store):
+    put(store, a_posture(other_key="uuid-7"), a_posture("8"))
+    put(store, a_posture(managed=Managed.NO))  # the record has lost it
+    assert known(store).posture.other_key == "uuid-7"
+    with store.read() as reader:
+        assert mdm_devices.called(reader, "ws1", ["uuid-7", "uuid-9"]) == ["7"]
+        assert mdm_devices.called(reader, "fleet", ["uuid-7"]) == []
 
 
 def test_devices_that_ever_shared_an_id_are_related(store):
@@ -123,7 +141,11 @@ def test_gone_is_what_was_known_last(store):
     tombstone = gone(store, minutes(6))
     assert tombstone == known(store)
     assert tombstone.posture == a_posture(serial="S", gone=True, observed_at=minutes(6))
-    assert (tombstone.addresses, tombstone.device_ids, tombstone.moments) == ((ALICE,), ("EAS1",), Moments())
+    assert (tombstone.addresses, tombstone.device_ids, tombstone.moments) == (
+        (ALICE,),
+        ("EAS1",),
+        Moments(left_since=minutes(6)),
+    )
     assert gone(store, minutes(60)) == tombstone  # since when it is gone stays
     with store.read() as reader:
         assert mdm_devices.gone_before(reader, "ws1", minutes(6)) == []

@@ -157,3 +157,9 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(store,
         assert {f"n{number}" for number in acknowledged} <= {one.notification_id for one in kept(store)}
         with store.read() as reader:
             assert mdm_work.backlog(reader).due >= len(acknowledged)
+
+
+def test_two_devices_under_one_id_are_both_dirty(store):
+    with store.bookkeeping() as writer:
+        assert mdm_inbox.receive_many(writer, [a_notification(), a_notification(device_key="8")]) == [True, False]
+        assert [one.device_key for one in mdm_work.claim(writer, 60, 9)] == ["7", "8"]

@@ -111,10 +111,18 @@ def remember(before: Moments | None, posture: Posture) -> Moments:
     pending = sound and posture.compliance is Compliance.PENDING
     without_ids = posture.managed is Managed.YES and not posture.gone and not posture.device_ids
     pending_since = before.pending_since or (posture.observed_at if pending else None)
+    managed_since, left_since = before.managed_since, before.left_since
+    if posture.managed is Managed.NO or posture.gone:
+        left_since = left_since or (posture.observed_at if managed_since is not None else None)
+        managed_since = None
+    elif posture.managed is Managed.YES:
+        managed_since, left_since = managed_since or posture.observed_at, None
     return Moments(
         pending_since=pending_since if pending or (_says_nothing(posture) and not posture.gone) else None,
         compliant_since=before.compliant_since or posture.observed_at if compliant else None,
         without_ids_since=before.without_ids_since or posture.observed_at if without_ids else None,
+        managed_since=managed_since,
+        left_since=left_since,
     )
 
 

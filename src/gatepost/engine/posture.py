@@ -25,10 +25,10 @@ from gatepost.engine.assessment import (
     express,
     remember,
 )
-from gatepost.model import Effect, KnownDevice, Managed, Posture
+from gatepost.model import Effect, KnownDevice, Managed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
 __all__ = [
@@ -67,17 +67,26 @@ def wanted(
     `devices` must hold every device that ever had one of the DeviceIds in question (`store.mdm_devices.related`).
     `user_of` says whose an address is: two addresses of one user make one pair; None: nobody's, left out.
     """
-    said: dict[tuple[str, str], dict[str, list[_Voice]]] = {}
+    said: dict[tuple[str, str], list[_Voice]] = {}
+    ownerless: list[KnownDevice] = []
     for known in devices:
+        pairs = pairs_of(known, user_of)
         today = set() if known.posture.gone else _pairs(known.posture.user_addresses, known.posture.device_ids, user_of)
         verdict = assess(known.posture, policy, now, known.moments)
-        for pair in today | pairs_of(known, user_of):
-            voice = _Voice(known.posture, verdict if pair in today else _former(verdict), pair in today)
-            said.setdefault(pair, {}).setdefault(known.posture.source, []).append(voice)
-    return {
-        pair: combine([voice.verdict for voices in said[pair].values() for voice in _not_superseded(voices)])
-        for pair in sorted(said)
-    }
+        for pair in today | pairs:
+            said.setdefault(pair, []).append(
+                _Voice(known, verdict if pair in today else _former(verdict), pair in today)
+            )
+        if not pairs:
+            ownerless.append(known)
+    for known in ownerless:
+        today_ids = () if known.posture.gone else known.posture.device_ids
+        verdict = assess(known.posture, policy, now, known.moments)
+        for (_, device_id), voices in said.items():
+            if device_id in known.device_ids:
+                is_today = device_id in today_ids
+                voices.append(_Voice(known, verdict if is_today else _former(verdict), is_today, owned=False))
+    return {pair: combine([one.verdict for one in _heard(voices)]) for pair, voices in sorted(said.items())}
 
 
 def pairs_of(known: KnownDevice, user_of: Callable[[str], str | None] = str) -> set[tuple[str, str]]:
@@ -106,11 +115,23 @@ def shrunk(listed: int, before: int | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """What one device says of a pair; `today`: it has both now, not only formerly."""
+    """What one device says of a pair; `today`: it has both now, not only formerly. `owned`: it is known whose it is."""
 
-    posture: Posture
+    known: KnownDevice
     verdict: Verdict
     today: bool
+    owned: bool = True
+
+    @property
+    def lives(self) -> bool:
+        """Whether its source manages it, and it has the pair now."""
+        return self.today and self.known.posture.managed is Managed.YES
+
+    @property
+    def left(self) -> bool:
+        """Whether its source has let go of it, for no worse reason."""
+        posture = self.known.posture
+        return (posture.managed is Managed.NO or posture.gone) and not posture.compromised
 
 
 def _pairs(
@@ -126,15 +147,31 @@ def _former(verdict: Verdict) -> Verdict:
     return replace(verdict, effect=Effect.DENY, reason=reason, expires=None, look_again=None)
 
 
-def _not_superseded(voices: list[_Voice]) -> Iterator[_Voice]:
-    """The voices of one source without those of its own older records of a device that it manages now.
+def _heard(voices: list[_Voice]) -> list[_Voice]:
+    """The voices that count. An ALLOW of a device of nobody's is none, and neither is an older record of a live device.
 
-    An MDM makes a new record when a device is deleted or unenrolled and enrolled again. Without this, the old record
-    would deny the same phone for ever.
+    An MDM makes a new record when a device is deleted or unenrolled and enrolled again, and so does another MDM that takes
+    it over. Without this, the old record would deny the same phone for ever.
     """
-    live = [dated(voice.posture) for voice in voices if voice.today and voice.posture.managed is Managed.YES]
-    for voice in voices:
-        left = voice.posture.managed is Managed.NO and not voice.posture.compromised
-        superseded = not voice.today or (left and dated(voice.posture) < max(live, default=dated(voice.posture)))
-        if not (live and superseded):
-            yield voice
+    live = [one for one in voices if one.lives and one.owned]
+    return [
+        one
+        for one in voices
+        if (one.owned or one.verdict.effect is not Effect.ALLOW) and not any(_superseded(one, other) for other in live)
+    ]
+
+
+def _superseded(old: _Voice, live: _Voice) -> bool:
+    if live.known.posture.source == old.known.posture.source:
+        return not old.today or (old.left and _older(old.known, live.known))
+    # Another MDM's word counts only where it was seen that the device left here first, and then came there.
+    left, came = old.known.moments.left_since, live.known.moments.managed_since
+    return old.left and left is not None and came is not None and left < came
+
+
+def _older(old: KnownDevice, live: KnownDevice) -> bool:
+    """Whether a record that its source has let go of is of before the live one; undated, by when each was seen to be so."""
+    if old.posture.state_time is not None and live.posture.state_time is not None:
+        return dated(old.posture) < dated(live.posture)
+    left, came = old.moments.left_since, live.moments.managed_since
+    return left is None or (came is not None and left < came)

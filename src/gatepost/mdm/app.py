@@ -87,10 +87,14 @@ def create_app(
     now: Callable[[], datetime],
     registry: CollectorRegistry,
     routes: Sequence[BaseRoute] = (),
+    missed: Callable[[str], None] = lambda _: None,
     body_seconds: float = BODY_SECONDS,
 ) -> Starlette:
-    """The webhooks of `receivers`, by source name, and `routes` beside them."""
-    endpoint = _Endpoint(receivers, inbox, now, registry, body_seconds)
+    """The webhooks of `receivers`, by source name, and `routes` beside them.
+
+    `missed` is told of a source whose notification proved itself and could not be stored: few send it again.
+    """
+    endpoint = _Endpoint(receivers, inbox, now, registry, missed=missed, body_seconds=body_seconds)
     return Starlette(routes=[Route("/mdm/{source}", endpoint.answer, methods=["GET", "POST"]), *routes])
 
 
@@ -103,6 +107,8 @@ class _Endpoint:
         inbox: Inbox,
         now: Callable[[], datetime],
         registry: CollectorRegistry,
+        *,
+        missed: Callable[[str], None],
         body_seconds: float,
     ) -> None:
         self._receivers = {name: one for name, one in receivers.items() if one.credentials}
@@ -110,6 +116,7 @@ class _Endpoint:
         self._nobody = Receiver(_Nothing(), (BasicCredential(secrets.token_hex(), secrets.token_hex()),))
         self._inbox = inbox
         self._now = now
+        self._missed = missed
         self._body_seconds = body_seconds
         self._held = 0
         self._refusals = _Refusals()
@@ -203,6 +210,7 @@ class _Endpoint:
             new = await self._inbox.add(Notification(name, notification_id, device_key, body, incoming.now))
         except StoreError as error:
             _log.warning("notification.not_stored", source=name, error=str(error))
+            self._missed(name)
             raise _unavailable("unavailable", "the notification could not be stored: send it again") from error
         if device_key is None:
             return "no-device"

@@ -18,6 +18,7 @@ import structlog
 from gatepost.mdm import observing
 from gatepost.mdm.delivery import Delivery
 from gatepost.mdm.first_seen import FirstSeen
+from gatepost.mdm.lasting import lasting
 from gatepost.mdm.metrics import BridgeMetrics
 from gatepost.mdm.options import BridgeOptions
 from gatepost.mdm.settling import Settling, target_key
@@ -67,10 +68,8 @@ class Bridge:
         self._deliveries = [
             Delivery(store, self._call, one, options, sources=self._sources, metrics=self.metrics) for one in remote
         ]
-        self._first_seen: FirstSeen | None = None
-        if options.first_seen:
-            name = "" if local is None else local.name
-            self._first_seen = FirstSeen(store, self._call, self._sources, options, local=name, wake=self.wake)
+        name = "" if local is None else local.name
+        self._first_seen = FirstSeen(store, self._call, self._sources, options, local=name, wake=self.wake)
         self._sweeps = Sweeps(
             store,
             self._call,
@@ -86,10 +85,9 @@ class Bridge:
         self._worker.start()
         for delivery in self._deliveries:
             delivery.start()
-        if self._first_seen is not None:
-            self._first_seen.start()
+        self._first_seen.start()
         await self._sweeps.start()
-        self._task = asyncio.create_task(self._observe())
+        self._task = asyncio.create_task(lasting("observing", self._observe))
 
     async def stop(self) -> None:
         """End what is under way, give claims back, close the sources' connections."""
@@ -97,8 +95,7 @@ class Bridge:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._sweeps.stop()
-        if self._first_seen is not None:
-            await self._first_seen.stop()
+        await self._first_seen.stop()
         await self._worker.stop()
         for delivery in self._deliveries:
             await delivery.stop()
@@ -110,9 +107,12 @@ class Bridge:
         """A notification has been stored: a hint, from the event loop."""
         self._worker.wake()
 
+    def missed(self, source: str) -> None:
+        """A notification of the source could not be stored; from the event loop."""
+        self._sweeps.missed(source)
+
     async def _after_sweep(self) -> None:
-        if self._first_seen is not None:
-            await self._first_seen.look_through()
+        await self._first_seen.look_through()
         for delivery in self._deliveries:
             await delivery.look_through()
 

@@ -1,12 +1,15 @@
 """Dirty rows of some sources, claimed as there is room for them, each looked after by a task of its own.
 
-A hint (`wake`) makes it prompt, a poll makes it certain: rows may be marked by another process.
+Each source has room of its own, so that one that is slow keeps nobody else's devices waiting. A hint (`wake`) makes it prompt,
+a poll makes it certain: rows may be marked by another process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
@@ -16,7 +19,7 @@ from gatepost.store import mdm_work
 from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from gatepost.model import Claim
     from gatepost.store.database import Store
@@ -39,7 +42,7 @@ class Call(Protocol):
 
 
 class Claiming:
-    """Claims what is due of `sources()` and gives each claim to `look_after`, `limit` at a time.
+    """Claims what is due of `sources()` and gives each claim to `look_after`, `limit` at a time of each source.
 
     `look_after` ends its claim; when it raises, the row is tried again with back-off, and parked after `park_after`
     attempts.
@@ -92,21 +95,26 @@ class Claiming:
     async def _round(self) -> None:
         """Claim what is due, then wait: for a hint, for room, or for the next poll."""
         self._event.clear()  # before the look: a hint that comes during it is for the next one
-        free = self._limit - len(self._tasks)
-        sources = self._sources() if free else ()
-        claims = await self._call(self._claim, free, sources) if sources else []
+        busy = self._busy
+        room = {one: self._limit - busy[one] for one in self._sources() if busy[one] < self._limit}
+        claims = await self._call(self._claim, room) if room else []
         for claim in claims:
             self._claims.add(claim)
             task = asyncio.create_task(self._one(claim))
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, claim))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._poll):
                 await self._event.wait()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    @property
+    def _busy(self) -> Counter[str]:
+        """How many of each source are being looked after."""
+        return Counter(one.source for one in self._claims)
+
+    def _ended(self, claim: Claim, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if len(self._tasks) <= self._limit // 2:  # not one claim, and so one commit, for each that ends
+        if self._busy[claim.source] <= self._limit // 2:  # not one claim, and so one commit, for each that ends
             self._event.set()
 
     async def _one(self, claim: Claim) -> None:
@@ -119,17 +127,17 @@ class Claiming:
             log.warning("mdm.store_away", error=str(error))  # the lease ends, and somebody else takes it
         except Exception as error:
             log.exception("mdm.not_looked_after", source=claim.source, device=claim.device_key)
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(Exception):  # the lease ends
                 await self._call(self._failed, claim, f"an error of the bridge: {type(error).__name__}")
         self._claims.discard(claim)
 
-    def _claim(self, limit: int, sources: Collection[str]) -> list[Claim]:
+    def _claim(self, room: Mapping[str, int]) -> list[Claim]:
         with self._store.read() as reader:  # which costs other writers nothing
-            due = mdm_work.next_due(reader, sources)
-            if due is None or due > reader.now:
-                return []
+            due = mdm_work.due_sources(reader, room.keys())
+        if not due:
+            return []
         with self._store.bookkeeping() as writer:
-            return mdm_work.claim(writer, LEASE_SECONDS, limit, sources=sources)
+            return [claim for one in due for claim in mdm_work.claim(writer, LEASE_SECONDS, room[one], sources=[one])]
 
     def _failed(self, claim: Claim, error: str) -> None:
         with self._store.bookkeeping() as writer:

@@ -27,12 +27,14 @@ _PAGE = 100
 class Decided:
     """What is wanted for a device's users, and when that can change without news.
 
-    `stranger` is an address of a device that would be allowed, if anybody here had the address.
+    `narrows` is when something that is only kept for a while ends. `stranger` is an address of a device that would be
+    allowed, if anybody here had the address.
     """
 
     wishes: tuple[Wish, ...]
     look_again: datetime | None
     stranger: str | None = None
+    narrows: datetime | None = None
 
 
 class Users(Protocol):
@@ -130,7 +132,8 @@ def decide(
     """
     speaking = [one for one in related if one.posture.source in sources]
     verdicts = wanted(speaking, policy, now, user_of=addresses.user_of)
-    mine = pairs_of(known, addresses.user_of)
+    # a device of nobody's has a say about whoever has its DeviceIds
+    mine = pairs_of(known, addresses.user_of) or {pair for pair in verdicts if pair[1] in known.device_ids}
     keys = {pair: (*pair[0].split("/", 1), pair[1]) for pair in verdicts}
     accounted = {(one.organization_id, one.user_id, one.device_id) for one in written}
     pairs = [pair for pair in verdicts if pair in mine or keys[pair] in accounted]
@@ -142,7 +145,8 @@ def decide(
     if not wishes and known.posture.device_ids and known.posture.user_addresses:
         allowed = assess(known.posture, policy, now, known.moments).effect is Effect.ALLOW
         stranger = known.posture.user_addresses[0] if allowed else None
-    return Decided(tuple(wishes), min((one for one in looks if one is not None), default=None), stranger)
+    kept = [verdicts[pair].look_again for pair in pairs if verdicts[pair].effect is None]
+    return Decided(tuple(wishes), _first(looks), stranger, _first(kept))
 
 
 def claimed_ids(reader: Reader, posture: Posture, addresses: Users, match: Collection[str]) -> tuple[str, ...]:
@@ -174,6 +178,10 @@ def says_it_is(device: Device, posture: Posture, match: Collection[str]) -> bool
 def _wish(pair: tuple[str, str], verdict: Verdict, addresses: Users, policy: Policy) -> Wish:
     organization_id, _, user_id = pair[0].partition("/")
     return wish_for((organization_id, user_id, pair[1]), verdict, policy, addresses.to_be_taken_up(pair[0]))
+
+
+def _first(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((one for one in moments if one is not None), default=None)
 
 
 def _within(organization: Organization, address: str) -> bool:

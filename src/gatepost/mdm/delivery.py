@@ -24,6 +24,7 @@ import structlog
 from gatepost.engine.posture import Expression
 from gatepost.mdm.claiming import Claiming
 from gatepost.mdm.deciding import decide
+from gatepost.mdm.lasting import lasting
 from gatepost.mdm.settling import back_off, target_key
 from gatepost.mdm.targets.base import TOLD, Action, Conflict, Present, no_longer_wanted, slack_of, step
 from gatepost.mdm.targets.mark import digest_of, read_mark, write_mark
@@ -98,7 +99,7 @@ class Delivery:
 
     def start(self) -> None:
         """Begin, in the running event loop."""
-        self._task = asyncio.create_task(self._claiming.run())
+        self._task = asyncio.create_task(lasting("delivery", self._claiming.run))
 
     async def stop(self) -> None:
         """Deliver no more; a write that is under way is completed or repeated by whoever comes next."""

@@ -55,7 +55,14 @@ class Face:
         receivers = {
             one.name: Receiver(self._sources[one.name], one.credentials) for one in self._configuration.sources
         }
-        return create_app(receivers, self._inbox, now=self._store.now, registry=registry, routes=routes)
+        return create_app(
+            receivers,
+            self._inbox,
+            now=self._store.now,
+            registry=registry,
+            routes=routes,
+            missed=self._bridge.missed,
+        )
 
     async def start(self) -> None:
         """Start the bridge."""

@@ -22,7 +22,7 @@ import structlog
 
 from gatepost.mdm.deciding import Addresses
 from gatepost.mdm.sources.base import SourceError, SourceUnavailable
-from gatepost.model import Device, EntityState, Kind, Owner, User
+from gatepost.model import Device, EntityState, Kind, Managed, Owner, User
 from gatepost.store import (
     devices,
     feed,
@@ -108,8 +108,9 @@ class FirstSeen:
 
     async def look_through(self) -> None:
         """Look for every phone of the last month that no device is known to have."""
-        for phone in await self._call(self._unknown):
-            self._add(phone)
+        if self._options.first_seen:
+            for phone in await self._call(self._unknown):
+                self._add(phone)
 
     async def look_for(self, phone: Phone) -> bool:
         """Ask the sources for the phone; True when a device was marked dirty. Raises SourceUnavailable: ask later."""
@@ -153,7 +154,7 @@ class FirstSeen:
 
     def _is_known(self, phone: Phone) -> bool:
         with self._store.read() as reader:
-            return bool(mdm_devices.find(reader, device_id=phone.device_id, limit=1))
+            return _has_it_now(reader, phone.device_id)
 
     async def _look_up(self) -> None:
         while True:
@@ -181,27 +182,41 @@ class FirstSeen:
             self._looked_for.popitem(last=False)
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        after: int | None = None
         while not self._stop.is_set():
             try:
-                after = feed.position(self._store)
+                after = feed.position(self._store) if after is None else after
                 for changes in feed.watch(self._store, self._store.epoch, after, self._stop):
-                    self._changed(changes, loop)
+                    self._heed(changes, loop)
+                    after = changes[-1].revision if changes else after
             except feed.Compacted:
-                continue  # what was missed is made up for after the next sweep
+                after = None  # what was missed is made up for after the next sweep
             except StoreError as error:
                 log.warning("mdm.store_away", error=str(error))
                 self._stop.wait(_STORE_AWAY_SECONDS)
-            except RuntimeError:
-                if not loop.is_closed():
-                    raise
-                return
+            except Exception:
+                if loop.is_closed():
+                    return
+                log.exception("mdm.part_failed", part="first_seen")
+                self._stop.wait(_STORE_AWAY_SECONDS)
+
+    def _heed(self, changes: list[Change], loop: asyncio.AbstractEventLoop) -> None:
+        """Changes of which one cannot be understood do not hold up those after them: the next sweep sees to them."""
+        try:
+            self._changed(changes, loop)
+        except StoreError:
+            raise
+        except Exception:
+            if loop.is_closed():
+                raise
+            log.exception("mdm.change_not_followed")
 
     def _changed(self, changes: Iterable[Change], loop: asyncio.AbstractEventLoop) -> None:
         marks: set[tuple[str, str]] = set()
         phones: list[Phone] = []
         with self._store.read() as reader:
             for change in changes:
-                if isinstance(change.noun, Device):
+                if isinstance(change.noun, Device) and self._options.first_seen:
                     phones.append(phone_of(change.noun))
                 elif isinstance(change.noun, User) and change.noun.state is EntityState.ENABLED:
                     marks.update(self._devices_of(reader, change.noun))
@@ -249,14 +264,20 @@ class FirstSeen:
                 while page := devices.page(reader, organization.organization_id, after, _PAGE):
                     after = devices.position(page[-1])
                     recent = [one for one in page if one.last_seen > reader.now - _RECENT]
-                    found += [
-                        phone_of(one)
-                        for one in recent
-                        if not mdm_devices.find(reader, device_id=one.device_id, limit=1)
-                    ]
+                    found += [phone_of(one) for one in recent if not _has_it_now(reader, one.device_id)]
                     if len(found) >= _WAITING:
                         return found
         return found
+
+
+def _has_it_now(reader: Reader, device_id: str) -> bool:
+    """Whether a device of an MDM has the DeviceId today: who only had it may be enrolled anew, as another device."""
+    known = mdm_devices.find(reader, device_id=device_id)
+    return any(
+        one.posture.managed is Managed.YES and device_id in one.posture.device_ids
+        for one in known
+        if not one.posture.gone
+    )
 
 
 def phone_of(device: Device) -> Phone:

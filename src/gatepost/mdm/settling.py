@@ -118,19 +118,33 @@ class Settling:
 
     def settle(self, looked: Sequence[Looked]) -> list[Outcome]:
         """Settle all of them; their outcomes in the order of the claims' keys. Raises StoreError: then some are not."""
-        self._move([one for one in looked if _moved(one)])
+        self._move(looked)
         # in the order of their keys: whoever marks several devices dirty does so too, and nobody waits in a circle
         ordered = sorted(looked, key=lambda one: (one.claim.source, one.claim.device_key))
         some = (ordered[start : start + _TOGETHER] for start in range(0, len(ordered), _TOGETHER))
         return [outcome for one in some for outcome in self._turn(one)]
 
     def _move(self, looked: Sequence[Looked]) -> None:
-        """A device that the source calls by another key is looked at under that one, by its own fence."""
-        if looked:
+        """A device that the source calls by another key is looked at under that one, by its own fence.
+
+        So is one that is not there under the other name by which a notification called it.
+        """
+        moved: dict[tuple[str, str], bool] = {}
+        gone: dict[str, set[str]] = {}
+        for one in looked:
+            key = _moved_to(one)
+            if key is not None:
+                moved[one.claim.source, key] = one.claim.urgent
+            if isinstance(one.answer, Gone) and one.claim.urgent:
+                gone.setdefault(one.claim.source, set()).add(one.claim.device_key)
+        if gone:
+            with self._store.read() as reader:
+                for source, keys in gone.items():
+                    moved |= {(source, key): True for key in mdm_devices.called(reader, source, keys)}
+        if moved:
             with self._store.bookkeeping() as writer:
-                for one in looked:
-                    assert isinstance(one.answer, Posture)
-                    mdm_work.dirty(writer, one.claim.source, one.answer.device_key, urgent=one.claim.urgent)
+                for urgent in (False, True):
+                    mdm_work.dirty_many(writer, [key for key, its in moved.items() if its is urgent], urgent=urgent)
 
     def _turn(self, looked: Sequence[Looked]) -> list[Outcome]:
         """One transaction's worth."""
@@ -164,7 +178,7 @@ class Settling:
         transaction, claim, answer = turn.transaction, looked.claim, looked.answer
         if not turn.holds(claim):
             return Report(looked, Outcome.LOST)
-        if _moved(looked):
+        if _moved_to(looked) is not None:
             turn.end(claim)
             return Report(looked, Outcome.MOVED)
         addresses = turn.addresses(claim.source)
@@ -263,6 +277,11 @@ class Settling:
                 mdm_work.release(transaction, claim, later)
                 return Outcome.PUT_OFF
             text = str(answer) if isinstance(answer, SourceError) else "an error of the bridge: its log says more"
+            narrows = decided.narrows
+            if narrows is not None and narrows > transaction.now and claim.attempts >= self._options.park_after:
+                # not given up yet: what is kept for a while is not kept for longer because nobody answers
+                mdm_work.fail(transaction, claim, text, narrows, claim.attempts + 1)
+                return Outcome.FAILED
             return self._failed(transaction, claim, text)
         if decided.stranger is not None:
             mdm_work.park(transaction, claim, f"no such user: `{decided.stranger}`")
@@ -289,8 +308,11 @@ class Settling:
             log.warning("mdm.parked", source=claim.source, device=claim.device_key, attempts=claim.attempts)
 
 
-def _moved(looked: Looked) -> bool:
-    return isinstance(looked.answer, Posture) and looked.answer.device_key != looked.claim.device_key
+def _moved_to(looked: Looked) -> str | None:
+    """The key that the source itself has for the device, where that is not the one that was asked for."""
+    if not isinstance(looked.answer, Posture) or looked.answer.device_key == looked.claim.device_key:
+        return None
+    return looked.answer.device_key
 
 
 def _narrowing(wish: Wish) -> Wish:

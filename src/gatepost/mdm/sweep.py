@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ import structlog
 from gatepost.engine.posture import shrunk
 from gatepost.mdm.claiming import LEASE_SECONDS, Claiming
 from gatepost.mdm.guard import Guard, confirmed, stands
+from gatepost.mdm.lasting import lasting
 from gatepost.mdm.settling import back_off
 from gatepost.mdm.sources.base import SourceError
 from gatepost.store import mdm_applied, mdm_devices, mdm_inbox, mdm_looks, mdm_sources, mdm_work
@@ -43,6 +45,7 @@ _PURGED = 5_000  # notifications in one transaction: others wait for it
 _NEVER = 1_000_000_000  # attempts; a sweep is not parked
 _WATCH_SECONDS = 1.0
 _FAILURES_OF_AN_OUTAGE = 5
+_MISSED_SECONDS = 5.0  # since the last that was missed: the trouble is over
 _HOURS = 6.0
 
 
@@ -71,16 +74,20 @@ class Sweeps:
         self._targets = tuple(targets)  # ALLOWs are counted at the first
         self._after_sweep = after_sweep
         self._away: set[str] = set()
+        self._missed: dict[str, float] = {}
         keys = [sweep_key(name) for name in sources]
         self._claiming = Claiming(
-            store, call, lambda: keys, self._sweep, limit=max(len(keys), 1), park_after=_NEVER, poll=_WATCH_SECONDS
+            store, call, lambda: keys, self._sweep, limit=1, park_after=_NEVER, poll=_WATCH_SECONDS
         )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Ask for a sweep of each source, and go on doing so on time."""
         await self._call(self.ask, list(self._sources))
-        self._tasks = [asyncio.create_task(self._claiming.run()), asyncio.create_task(self._watch())]
+        self._tasks = [
+            asyncio.create_task(lasting("sweeps", self._claiming.run)),
+            asyncio.create_task(lasting("sweeps.watch", self._watch)),
+        ]
 
     async def stop(self) -> None:
         """Sweep no more; one that is under way is begun anew by whoever comes next."""
@@ -93,6 +100,10 @@ class Sweeps:
         """A sweep of each of them is due. Blocking."""
         with self._store.bookkeeping() as writer:
             mdm_work.dirty_many(writer, [(sweep_key(name), WHOLE) for name in sources])
+
+    def missed(self, source: str) -> None:
+        """A notification of the source could not be taken, and will hardly be sent again; only in the event loop."""
+        self._missed[source] = time.monotonic()
 
     async def _sweep(self, claim: Claim) -> None:
         name = claim.source.removeprefix("sweep:")
@@ -229,7 +240,11 @@ class Sweeps:
                 log.warning("mdm.store_away", error=str(error))
 
     async def look(self) -> None:
-        """One look: a source that is back is swept, a sweep whose devices have been looked at is settled."""
+        """One look: a source that is back, or whose notifications were missed, is swept; what is looked at is settled."""
+        for name, at in list(self._missed.items()):
+            if time.monotonic() - at >= _MISSED_SECONDS:
+                await self._call(self.ask, [name])
+                del self._missed[name]
         for name, source in self._sources.items():
             if source.condition.failures >= _FAILURES_OF_AN_OUTAGE:
                 self._away.add(name)

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gatepost.mdm.claiming import Claiming
+from gatepost.mdm.lasting import lasting
 from gatepost.mdm.settling import Looked, Outcome
 from gatepost.mdm.sources.base import SourceError, SourceUnavailable
+from gatepost.store import mdm_work
 from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ FETCH_SECONDS = 28.0
 _LINGER_SECONDS = 0.1
 _TOGETHER = 100  # devices in one call of `settle`
 _STORE_AWAY_SECONDS = 1.0
+_MANY = 5  # devices: fewer may each have something of their own
+_RETRIED_SECONDS = 600.0
 
 
 class Worker:
@@ -51,21 +55,26 @@ class Worker:
         settling: Settling,
         options: BridgeOptions,
     ) -> None:
+        self._store = store
         self._call = call
         self._sources = sources
         self._settling = settling
-        self._now = store.now
         self.answered: dict[str, datetime] = {}
         self._answered: asyncio.Queue[tuple[Looked, asyncio.Future[Outcome]]] = asyncio.Queue()
         self._claiming = Claiming(
             store, call, self._asked, self._look_after, limit=options.workers, park_after=options.park_after
         )
         self._asking = 0
+        self._failing: dict[str, set[str]] = {}
+        self._retried: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin; in the event loop of the sources."""
-        self._tasks = [asyncio.create_task(self._claiming.run()), asyncio.create_task(self._settle())]
+        self._tasks = [
+            asyncio.create_task(lasting("worker.claims", self._claiming.run)),
+            asyncio.create_task(lasting("worker.settles", self._settle)),
+        ]
 
     def wake(self) -> None:
         """A device may be dirty."""
@@ -93,8 +102,11 @@ class Worker:
         finally:
             self._asking -= 1
         paused = source.condition.open_until if isinstance(answer, Exception) else None
-        if not isinstance(answer, Exception):
-            self.answered[claim.source] = self._now()
+        if isinstance(answer, Exception):
+            self._failing.setdefault(claim.source, set()).add(claim.device_key)
+        else:
+            self.answered[claim.source] = self._store.now()
+            await self._recovered(claim.source)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._answered.put_nowait((Looked(claim, answer, paused), future))
         outcome = await future
@@ -102,6 +114,21 @@ class Worker:
             self._settling.metrics.took(time.monotonic() - begun)
         if outcome is Outcome.MOVED:
             self.wake()
+
+    async def _recovered(self, source: str) -> None:
+        """A source answers: after many devices in a row that it did not answer about, what was given up is tried anew."""
+        failing = self._failing.pop(source, ())
+        now = time.monotonic()
+        if len(failing) < _MANY or now < self._retried.get(source, now):
+            return
+        self._retried[source] = now + _RETRIED_SECONDS
+        with contextlib.suppress(StoreError):  # then the next sweep does it
+            tried = await self._call(self._retry, source)
+            log.info("mdm.parked_tried_again", source=source, devices=tried)
+
+    def _retry(self, source: str) -> int:
+        with self._store.bookkeeping() as writer:
+            return mdm_work.retry(writer, source)
 
     async def _settle(self) -> None:
         while True:

@@ -40,6 +40,7 @@ class Posture:
     given; a source leaves out what is not 1 to 32 letters and digits. `state_time` is when the MDM last heard of the
     device, None when it does not say. `grace_until`: the MDM itself gives a device that is not compliant until then.
     `gone`: the source has answered twice that there is no such device; the rest is then what was known last.
+    `other_key`: what the source's notifications may call the device instead of `device_key`; None: nothing else.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Posture:
     observed_at: datetime
     grace_until: datetime | None = None
     gone: bool = False
+    other_key: str | None = None
 
     def __post_init__(self) -> None:
         """One spelling of each address and DeviceId, so that two equal descriptions are equal."""
@@ -65,11 +67,16 @@ class Posture:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Since when a device has been so, without a break that counts (`engine.posture.remember`); None: it is not."""
+    """Since when a device has been so, without a break that counts (`engine.posture.remember`); None: it is not.
+
+    `left_since`: it is not managed any more, or gone, after it was seen managed; None too where it was never seen managed.
+    """
 
     pending_since: datetime | None = None
     compliant_since: datetime | None = None
     without_ids_since: datetime | None = None
+    managed_since: datetime | None = None
+    left_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

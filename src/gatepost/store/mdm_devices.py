@@ -70,6 +70,8 @@ class Remembered:
 def after(before: Remembered | None, posture: Posture) -> Remembered:
     """What is to be kept once the source has said this; what is bound now joins what was bound before. Pure."""
     posture = _storable(posture)
+    if before is not None and posture.other_key is None:
+        posture = replace(posture, other_key=before.posture.other_key)  # a record that lost it is still called so
     bound = {} if before is None else dict(before.bound)
     for key in _bound_now(posture):
         if key not in bound or posture.observed_at - bound[key] >= _SEEN_AGAIN:
@@ -129,6 +131,12 @@ def known(reader: Reader, source: str, device_key: str) -> KnownDevice | None:
     """The device with its memory, or None."""
     found = remembered(reader, source, [device_key]).get(device_key)
     return None if found is None else found.known
+
+
+def called(reader: Reader, source: str, other_keys: Collection[str]) -> list[str]:
+    """The device keys of the source's devices that its notifications may call by one of these."""
+    named = (_DEVICE.source == source, _DEVICE.other_key.in_(sorted(other_keys)))
+    return list(reader.connection.execute(select(_DEVICE.device_key).where(*named)).scalars())
 
 
 def holders(reader: Reader, device_ids: Collection[str]) -> dict[str, set[tuple[str, str]]]:

@@ -53,7 +53,8 @@ def receive_many(writer: Writer, notifications: Sequence[Notification]) -> list[
         for source, notification_id, times in stored
         if times == counts[source, notification_id]
     }
-    devices = [(one.source, one.device_key) for _, one in newest if one.device_key is not None]
+    # of all of them: whoever gives two notifications one id tells of two devices all the same
+    devices = [(one.source, one.device_key) for one in notifications if one.device_key is not None]
     mdm_work.dirty_many(writer, devices, urgent=True)
     return [first and _key(one) in new for first, one in zip(fresh, notifications, strict=True)]
 

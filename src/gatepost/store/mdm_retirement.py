@@ -14,6 +14,7 @@ from gatepost.store.mdm_schema import (
     mdm_applied,
     mdm_bindings,
     mdm_devices,
+    mdm_looks,
     mdm_notifications,
     mdm_sources,
     mdm_work,
@@ -123,4 +124,4 @@ def _among(column: ColumnElement[str], values: Collection[str]) -> ColumnElement
 
 
 # Bindings before their devices, as everywhere.
-_FORGOTTEN = (mdm_bindings, mdm_devices, mdm_notifications, mdm_work)
+_FORGOTTEN = (mdm_bindings, mdm_devices, mdm_looks, mdm_notifications, mdm_work)

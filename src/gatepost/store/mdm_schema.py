@@ -55,13 +55,17 @@ mdm_devices = Table(
     Column("observed_at", Moment, nullable=False),
     Column("grace_until", Moment),
     Column("gone", Boolean, nullable=False),
+    Column("other_key", Key),
     Column("pending_since", Moment),
     Column("compliant_since", Moment),
     Column("without_ids_since", Moment),
+    Column("managed_since", Moment),
+    Column("left_since", Moment),
     Column("missing_since", Moment),
     Column("first_seen", Moment, nullable=False),
     Index(None, "serial"),
     Index(None, "imei"),
+    Index(None, "source", "other_key"),
 )
 
 # Every DeviceId and every user that a device ever had. No foreign key: `mdm_devices` writes both.

@@ -189,8 +189,11 @@ def parked(
 
 
 def retry(writer: Writer, source: str | None = None, device_key: str | None = None) -> int:
-    """Try what was parked anew: one device, those of a source, or all; returns how many those are."""
-    values = {"parked_at": None, "attempts": 0, "due": writer.now, "urgent": True}
+    """Try what was parked anew: one device, those of a source, or all; returns how many those are.
+
+    Only one that is named is urgent: many at once may be a mass change, which is for the guard to see.
+    """
+    values = {"parked_at": None, "attempts": 0, "due": writer.now, "urgent": device_key is not None}
     return writer.connection.execute(update(mdm_work).where(_parked(source, device_key)).values(values)).rowcount
 
 

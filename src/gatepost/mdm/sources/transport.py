@@ -90,6 +90,8 @@ class Transport:
 
     def __init__(self, connection: Connection) -> None:
         self._timeout = connection.timeout
+        # Whoever waits for one of the connections is not being kept waiting by the source.
+        self._free = asyncio.Semaphore(connection.connections)
         self._client = httpx.AsyncClient(
             verify=_tls(connection),
             follow_redirects=False,
@@ -108,6 +110,7 @@ class Transport:
         """The answer, whatever its status. Raises SourceUnavailable where none came, SourceRefused for too long a one."""
         try:
             async with (
+                self._free,
                 asyncio.timeout(self._timeout),
                 self._client.stream(method, url, headers=dict(headers), data=dict(form) if form else None) as response,
             ):

@@ -250,6 +250,7 @@ def posture_of(source: str, record: Mapping[str, Any], now: datetime, *, asked: 
         friendly_name=text(fields.get("devicefriendlyname")),
         state_time=not_after(parse_time(fields.get("lastseen")), now),
         observed_at=now,
+        other_key=uuid if number else None,
     )
 
 

@@ -46,7 +46,7 @@ class Mark:
 def write_mark(instance: str, verdict: Verdict, effect: Effect, now: datetime) -> str:
     """The description of an override that this bridge writes: ASCII, at most 256 characters."""
     key = quote(verdict.device_key, safe="")
-    if len(key) > _LONGEST_KEY:
+    if len(key) > _LONGEST_KEY or key.startswith("~"):
         key = f"~{digest_of(verdict.device_key)}"
     head = " ".join(
         (

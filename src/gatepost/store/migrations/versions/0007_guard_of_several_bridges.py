@@ -1,4 +1,4 @@
-"""The mass-change guard counts, and drift is remembered, for all bridges of a store together."""
+"""The mass-change guard counts, and drift is remembered, for all bridges together; when devices were enrolled, and left."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,3 +21,7 @@ def upgrade() -> None:
     op.add_column("mdm_applied", sa.Column("doubtful_since", MOMENT, nullable=True))
     op.add_column("mdm_sources", sa.Column("sweep_settled_at", MOMENT, nullable=True))
     op.add_column("mdm_sources", sa.Column("sweep_allowed", sa.Integer(), nullable=True))
+    op.add_column("mdm_devices", sa.Column("other_key", KEY, nullable=True))
+    op.add_column("mdm_devices", sa.Column("managed_since", MOMENT, nullable=True))
+    op.add_column("mdm_devices", sa.Column("left_since", MOMENT, nullable=True))
+    op.create_index("ix_mdm_devices_source_other_key", "mdm_devices", ["source", "other_key"])
