@@ -127,18 +127,29 @@ class Notifier:
             "Content-Type: application/json\r\nContent-Length: "
         ).encode()
 
-    async def send_all(self, bodies: Sequence[bytes], connections: int) -> tuple[Counter[int], list[float]]:
-        """Send them over new connections: how many were answered with which status, and how long each took, in seconds."""
+    async def send_all(
+        self, bodies: Sequence[bytes], connections: int, rate: float | None = None
+    ) -> tuple[Counter[int], list[float]]:
+        """Send them over new connections: how many were answered with which status, and how long each took, in seconds.
+
+        Each connection sends one after the other. With a `rate` they are due at so many a second, whether those before them
+        have been answered or not, and the time that one waits for a free connection counts.
+        """
         loop = asyncio.get_running_loop()
         count = min(connections, len(bodies))
         made = await asyncio.gather(*(loop.create_connection(_Sender, *self._address) for _ in range(count)))
-        waiting = iter(bodies)
+        waiting = iter(enumerate(bodies))
         statuses: Counter[int] = Counter()
         seconds: list[float] = []
+        started = time.monotonic()
 
         async def work(sender: _Sender) -> None:
-            for body in waiting:
+            for number, body in waiting:
                 began = time.monotonic()
+                if rate is not None:
+                    due = started + number / rate
+                    await asyncio.sleep(due - began)
+                    began = due
                 statuses[await sender.send(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)] += 1
                 seconds.append(time.monotonic() - began)
 

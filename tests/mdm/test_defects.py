@@ -223,6 +223,20 @@ def test_02_a_deleted_record_ends_access(store_of):
     story(test, store_of)
 
 
+def test_02_nor_where_the_event_calls_it_by_its_uuid(store_of):
+    async def test(one):
+        device = await one.allowed()
+        event = device.event("Device Delete", one.clock(), 2)
+        one.twin.delete(device.number)
+        one.twin.events.waiting.clear()
+        del event["DeviceId"]
+        assert (await one.post(event)).status_code == 200
+        await one.work()
+        assert one.bridge() == {}
+
+    story(test, store_of)
+
+
 def test_03_a_device_that_is_being_wiped_or_compromised_is_not_allowed_though_compliant(store_of):
     async def test(one):
         device = await one.allowed()

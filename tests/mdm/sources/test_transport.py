@@ -1,5 +1,7 @@
 """One exchange: where it may go, how long it may take, and what may come back."""
 
+import asyncio
+import contextlib
 import logging
 import ssl
 
@@ -103,6 +105,28 @@ async def test_who_does_not_answer_is_not_waited_for():
     with pytest.raises(SourceUnavailable, match="cannot be reached"):
         await client.ask("GET", url, {})
     await client.close()
+
+
+@in_loop
+async def test_who_waits_for_a_connection_is_not_kept_waiting_by_the_source():
+    async def slow(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                await asyncio.sleep(0.2)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    ended = asyncio.Event()
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    client = Transport(Connection(url, timeout=0.35, connections=1))
+    answers = await asyncio.gather(*(client.ask("GET", url, {}) for _ in range(4)))
+    assert [one.body for one in answers] == [b"{}"] * 4
+    await client.close()
+    await ended.wait()
+    server.close()
 
 
 @in_loop

@@ -188,6 +188,13 @@ def test_last_seen_is_in_utc_and_never_in_the_future(said, expected):
     assert read(LastSeen=said).state_time == expected
 
 
+def test_what_events_may_call_it_is_its_uuid_where_it_has_a_number():
+    assert read(Uuid=UUID.upper()).other_key == UUID
+    assert read(Uuid=None).other_key is None
+    only_uuid = posture_of("ws1", {"Uuid": UUID}, NOON, asked=UUID)
+    assert (only_uuid.device_key, only_uuid.other_key) == (UUID, None)
+
+
 def test_a_record_without_fields_is_unknown_in_every_respect():
     found = posture_of("ws1", {}, NOON, asked="10001")
     assert (found.device_key, found.managed, found.compliance, found.compromised) == (
