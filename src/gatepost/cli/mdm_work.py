@@ -79,7 +79,8 @@ def replay(
             (name, key) for name in require_source(bridge, source) for key in _named(store, name, moment_since, device)
         }
         with store.bookkeeping() as writer:
-            count = mdm_work.dirty_many(writer, sorted(keys), urgent=True)
+            # many at once may be a mass change, which is for the guard to see
+            count = mdm_work.dirty_many(writer, sorted(keys), urgent=device is not None)
     answers().print(f"{count} {'device is' if count == 1 else 'devices are'} looked at again")
 
 
