@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support import secrets
 
+from gatepost.demo.mailbox_http import HttpAnswer
 from gatepost.demo.workspace_one import TwinLogin, WorkspaceOneTwin
 from gatepost.mdm.sources.authorization import BasicLogin, ClientCredentials
 from gatepost.mdm.sources.http import Access
@@ -16,7 +17,7 @@ from gatepost.mdm.sources.transport import Connection
 from gatepost.mdm.sources.workspace_one import WorkspaceOneConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 
 def twin_login() -> TwinLogin:
@@ -49,6 +50,16 @@ async def started_twin(**options: Any) -> AsyncIterator[WorkspaceOneTwin]:
         yield twin
     finally:
         await twin.close()
+
+
+class TwinWithoutListing(WorkspaceOneTwin):
+    """It answers questions about single devices, and does not let the API user list them.
+
+    A refusal, because that shows a source at work: 503 would have the bridge leave it alone altogether.
+    """
+
+    def _search(self, _: Mapping[str, str]) -> HttpAnswer:
+        return HttpAnswer(403, (("Content-Type", "application/json"),), b'{"errorCode": 403, "message": "Forbidden"}')
 
 
 class TwinThread:
