@@ -108,16 +108,20 @@ class MemorySource:
 
 @dataclass
 class Desk:
-    """A bridge without tasks: each `work` claims, asks and settles everything that is due."""
+    """A bridge without tasks: each `work` claims, asks and settles everything that is due.
+
+    `source` is the one that is meant where none is named; several desks at one store and `more` sources can share them.
+    """
 
     store: object
     source: MemorySource
     clock: Clock
     options: BridgeOptions
     remote: tuple[str, ...] = ()
+    more: tuple[MemorySource, ...] = ()
 
     def __post_init__(self) -> None:
-        self.sources = {self.source.name: self.source}
+        self.sources = {one.name: one for one in (self.source, *self.more)}
         self.restart()
 
     def restart(self) -> None:
