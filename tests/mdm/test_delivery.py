@@ -419,3 +419,37 @@ def test_as_a_task(cloud, clock):
     asyncio.run(main())
     assert [one.effect for one in cloud.rows] == [Effect.ALLOW]
     assert cloud.rows[0].expires == clock() + timedelta(hours=168)
+
+
+def test_a_time_of_grace_ends_on_time_for_somebody_who_is_no_user_here(cloud, clock):
+    cloud.memory.users["zoe@elsewhere.example"] = "S-9"
+    cloud.device(user="zoe@elsewhere.example")
+    cloud.device(user="zoe@elsewhere.example", compliance=Compliance.PENDING)
+    assert cloud.memory.effects() == {"AAA": "ALLOW"}
+    clock.forward(minutes=61)
+    cloud.desk.work()
+    cloud.deliver()
+    assert cloud.memory.effects() == {}
+
+
+def test_what_one_process_finds_changed_another_repairs(desk, threads):
+    cloud, other = Cloud(desk, threads, write_deny=True), Cloud(desk, threads, write_deny=True)
+    other.memory = cloud.memory
+    other.restart()
+    cloud.device(compliance=Compliance.NON_COMPLIANT)
+
+    def die(_):
+        raise Killed
+
+    cloud.memory.after = die
+    with pytest.raises(Killed):
+        cloud.device()
+    cloud.memory.after = None
+    assert cloud.memory.effects() == {"AAA": "ALLOW"}
+    desk.clock.forward(seconds=121)
+    cloud.restart()
+    cloud.device(compliance=Compliance.NON_COMPLIANT)
+    asyncio.run(cloud.delivery.look_through())
+    desk.work()
+    other.deliver()
+    assert cloud.memory.effects() == {"AAA": "DENY"}

@@ -11,8 +11,8 @@ from gatepost.mdm.first_seen import FirstSeen, Phone, phone_of
 from gatepost.mdm.options import BridgeOptions
 from gatepost.mdm.sources.base import SourceRefused, SourceUnavailable
 from gatepost.model import Device, DeviceFacts, EntityState, Managed
+from gatepost.operations import aliases, users
 from gatepost.operations import mobile_device_access_overrides as overrides
-from gatepost.operations import users
 from gatepost.store import devices, mdm_work
 from gatepost.store import users as stored_users
 from gatepost.store.database import StoreUnavailable
@@ -325,3 +325,29 @@ def test_a_phone_is_not_looked_for_again_and_again(desk, seen, alice, organizati
     for _ in range(3):
         seen._add(one)
     assert seen._waiting.qsize() == 1
+
+
+ALIAS = "sales@example.com"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_an_address_that_is_taken_away_ends_the_allow_of_who_had_it(
+    desk, seen, alice, context, organization_id, clock, known
+):
+    whose = {"organization_id": organization_id, "alias": ALIAS}
+    aliases.create(context, **whose, entity_id=alice)
+    bob = users.enroll(context, organization_id, "bob@example.com").user_id
+    addresses = (ALIAS, "bob@example.com") if known else (ALIAS,)
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock, user_addresses=addresses)
+    desk.told("1")
+    assert (alice, "AAA") in desk.overrides(organization_id)
+
+    async def test():
+        aliases.delete(context, **whose, entity_id=alice)
+        if known:  # it goes to somebody for whom something is written already
+            aliases.create(context, **whose, entity_id=bob)
+        await eventually(lambda: dirty(desk) == 1, seconds=2)
+
+    follow(desk, seen, test)
+    desk.work()
+    assert (alice, "AAA") not in desk.overrides(organization_id)

@@ -2,8 +2,8 @@
 
 Theory of operation. The settling transaction marks a row of the target's own dirty, so a target that is slow or away keeps
 nobody waiting, and each has its own back-off; a row whose target does not answer is never given up. It is decided anew from
-what is remembered of the device, so that the order of rows plays no part, and an ALLOW is looked at again when it ends:
-there is nothing there that ends by itself. Nothing can be fenced there either: the lease is looked at before each write,
+what is remembered of the device, so that the order of rows plays no part, and is looked at again when an ALLOW or a time of
+grace ends: there is nothing there that ends by itself. Nothing can be fenced there either: the lease is looked at before each write,
 and every write is read back.
 
 What stands in `mdm_applied` leads: no call is made for what it says is as it should be. So it is written before a call that
@@ -23,7 +23,7 @@ import structlog
 
 from gatepost.engine.posture import Expression
 from gatepost.mdm.claiming import Claiming
-from gatepost.mdm.deciding import decide
+from gatepost.mdm.deciding import Decided, decide
 from gatepost.mdm.lasting import lasting
 from gatepost.mdm.settling import back_off, target_key
 from gatepost.mdm.targets.base import TOLD, Action, Conflict, Present, no_longer_wanted, slack_of, step
@@ -113,7 +113,8 @@ class Delivery:
         source, _, device_key = claim.device_key.partition("/")
         try:
             async with asyncio.timeout(_RUN_SECONDS):
-                ends, refused = await self._write_all(claim, await self._wishes(source, device_key))
+                decided = await self._decided(source, device_key)
+                ends, refused = await self._write_all(claim, decided.wishes)
         except _LostError:
             return
         except (TargetUnavailable, TimeoutError) as error:
@@ -125,7 +126,8 @@ class Delivery:
             log.warning("mdm.target_refused", error=str(refused), **about)
             await self._call(self._fail, claim, str(refused), self._options.park_after)
             return
-        await self._call(self._done, claim, min(ends, default=None))
+        looks = [one for one in (*ends, decided.look_again) if one is not None]
+        await self._call(self._done, claim, min(looks, default=None))
         self._metrics.settled(self._key, "done")
 
     async def _write_all(self, claim: Claim, wishes: Iterable[Wish]) -> tuple[list[datetime], TargetRefused | None]:
@@ -149,32 +151,29 @@ class Delivery:
         except (TargetUnavailable, TargetRefused, StoreError) as error:
             log.warning("mdm.target_not_listed", target=self._target.name, error=str(error))
 
-    async def _wishes(self, source: str, device_key: str) -> tuple[Wish, ...]:
+    async def _decided(self, source: str, device_key: str) -> Decided:
         users: dict[str, str | None] = {}
         while True:
-            wishes, unknown = await self._call(self._decide, source, device_key, users)
+            decided, unknown = await self._call(self._decide, source, device_key, users)
             if not unknown:
-                return wishes
+                return decided
             for address in sorted(unknown):
                 users[address] = await self._target.user_of(address)
 
-    def _decide(
-        self, source: str, device_key: str, users: Mapping[str, str | None]
-    ) -> tuple[tuple[Wish, ...], set[str]]:
+    def _decide(self, source: str, device_key: str, users: Mapping[str, str | None]) -> tuple[Decided, set[str]]:
         """What is wanted there, or whose addresses have to be known first."""
         with self._store.read() as reader:
             written = mdm_applied.of_device(reader, source, device_key, self._target.name)
             known = mdm_devices.known(reader, source, device_key)
             if known is None:
-                return tuple(no_longer_wanted(one) for one in written), set()
+                return Decided(tuple(no_longer_wanted(one) for one in written), None), set()
             related = mdm_devices.related(reader, known)
             addresses = {address for one in related for address in one.addresses}
             if addresses - users.keys():
-                return (), addresses - users.keys()
+                return Decided((), None), addresses - users.keys()
             there = _There(self._target.organization_id, users)
             policy, sources = self._options.policy, self._sources
-            decided = decide(related, known, there, policy, reader.now, sources=sources, written=written)
-            return decided.wishes, set()
+            return decide(related, known, there, policy, reader.now, sources=sources, written=written), set()
 
     async def _write(self, claim: Claim, wish: Wish) -> datetime | None:
         """The difference for one (user, device); when its ALLOW ends, None where it has none."""

@@ -22,7 +22,7 @@ import structlog
 
 from gatepost.mdm.deciding import Addresses
 from gatepost.mdm.sources.base import SourceError, SourceUnavailable
-from gatepost.model import Device, EntityState, Kind, Managed, Owner, User
+from gatepost.model import Device, EntityState, Kind, Managed, Owner, User, address_key
 from gatepost.store import (
     devices,
     feed,
@@ -218,7 +218,7 @@ class FirstSeen:
             for change in changes:
                 if isinstance(change.noun, Device) and self._options.first_seen:
                     phones.append(phone_of(change.noun))
-                elif isinstance(change.noun, User) and change.noun.state is EntityState.ENABLED:
+                elif isinstance(change.noun, User):
                     marks.update(self._devices_of(reader, change.noun))
                 elif change.kind is Kind.MOBILE_DEVICE_ACCESS_OVERRIDE and change.noun is None:
                     marks.update(self._taken_away(reader, change))
@@ -229,16 +229,22 @@ class FirstSeen:
             loop.call_soon_threadsafe(self._add, phone)
 
     def _devices_of(self, reader: Reader, user: User) -> Iterator[tuple[str, str]]:
-        """The devices of somebody's addresses for which nothing has been written for him."""
-        logins = {user.email or user.name, user.name, *user.aliases}
-        for address in logins:
-            for known in mdm_devices.find(reader, address=address):
-                source, device_key = known.posture.source, known.posture.device_key
-                if source not in self._sources or known.posture.gone:
-                    continue
-                written = mdm_applied.of_device(reader, source, device_key, self._local)
-                if not any(one.user_id == user.user_id for one in written):  # which the bridge did not take up itself
-                    yield source, device_key
+        """The devices of somebody's addresses for which nothing is written for him, and those of what is, that are not."""
+        logins = {address_key(one) for one in (user.email or user.name, user.name, *user.aliases)}
+        written = mdm_applied.of_users(reader, self._local, user.organization_id, [user.user_id])
+        written = [one for one in written if one.source in self._sources]
+        for one in written:
+            known = mdm_devices.known(reader, one.source, one.device_key)
+            if known is not None and logins.isdisjoint(known.addresses):
+                yield one.source, one.device_key
+        if user.state is not EntityState.ENABLED:
+            return
+        has = {(one.source, one.device_key) for one in written}  # which the bridge did itself
+        for login in sorted(logins):
+            for known in mdm_devices.find(reader, address=login):
+                key = (known.posture.source, known.posture.device_key)
+                if key[0] in self._sources and not known.posture.gone and key not in has:
+                    yield key
 
     def _taken_away(self, reader: Reader, change: Change) -> Iterator[tuple[str, str]]:
         """The device of an override of the bridge's that somebody else took away before its time."""

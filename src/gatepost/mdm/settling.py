@@ -283,7 +283,7 @@ class Settling:
                 mdm_work.fail(transaction, claim, text, narrows, claim.attempts + 1)
                 return Outcome.FAILED
             return self._failed(transaction, claim, text)
-        if decided.stranger is not None:
+        if decided.stranger is not None and not self._remote:  # or his users may be there
             mdm_work.park(transaction, claim, f"no such user: `{decided.stranger}`")
             return Outcome.PARKED
         turn.end(claim, again)
