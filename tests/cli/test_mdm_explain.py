@@ -79,5 +79,14 @@ def test_a_person_s_decision_and_one_that_was_edited(bridged, store):
         assert line in ran.out
 
 
+def test_an_override_whose_time_is_up_is_not_in_force(bridged, store):
+    ask = {"organization_id": bridged.organization_id, "user_id": "alice@example.com", "device_id": "EAS1"}
+    context = bridged.context(store)
+    mobile_device_access_overrides.put(context, **ask, effect="ALLOW", expires=context.now())
+    ran = explain(bridged)
+    assert ran.code == 10
+    assert "none: the rules decide" in ran.out
+
+
 def test_somebody_who_is_not_there(bridged, store):
     assert bridged.run("mdm", "explain", "nobody@elsewhere.example", "EAS1").code == 5

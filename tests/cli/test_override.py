@@ -75,3 +75,18 @@ def test_what_is_in_force_follows_the_settings(installation):
     assert installation.run(*ask).code == 10
     shown = {one["owner"]: one["in_force"] for one in installation.run("override", "list", "--json").json}
     assert shown == {"person": False, "bridge": True}
+
+
+def test_one_whose_time_is_up_counts_nowhere_while_nobody_has_taken_it_back(installation):
+    put(installation, effect="ALLOW")
+    ask = ("--user", "alice@example.com", "--device", "abc1")
+    allowed = installation.run("explain", *ask)
+    assert "a person's override" in allowed.out
+    store = installation.store()
+    with store.begin() as transaction:
+        (one,) = mobile_device_access_overrides.page(transaction, installation.organization_id, None, 10)
+        mobile_device_access_overrides.put(transaction, replace(one, expires=datetime.now(UTC)))
+    store.close()
+    assert "a person's override" not in installation.run("explain", *ask).out
+    assert installation.run("override", "list").out == "no overrides\n"
+    assert installation.run("override", "delete", *ask).code == 5

@@ -194,3 +194,48 @@ def test_what_expired_is_taken_back_and_nothing_else(context, organization_id, a
     put(context, organization_id, alice, "NEXT")
     later = replace(context, now=lambda: now + timedelta(days=1))
     assert overrides.expire(later) == 0, "put again without an end"
+
+
+def test_what_expired_counts_for_nobody_before_it_is_taken_back(context, bridge, organization_id, alice, revision):
+    put(bridge, organization_id, alice, "A1", "ALLOW")
+    put(context, organization_id, alice, "A1", "DENY", expires=context.now())
+    assert get(context, organization_id, alice, "A1").owner is Owner.BRIDGE
+    assert shown(context, organization_id) == [("A1", Effect.ALLOW, Owner.BRIDGE)]
+    overrides.delete(context, organization_id=organization_id, user_id=alice, device_id="A1")  # what he was shown
+    assert shown(context, organization_id) == []
+    with pytest.raises(ResourceNotFoundException):
+        get(context, organization_id, alice, "A1")
+    before = revision()
+    overrides.delete(context, organization_id=organization_id, user_id=alice, device_id="A1")
+    assert revision() == before
+    assert overrides.expire(context) == 1
+
+
+def test_what_expired_has_no_date_of_creation_to_keep(context, organization_id, alice):
+    put(context, organization_id, alice, "A1", expires=context.now())
+    renewed = context.now()
+    put(context, organization_id, alice, "A1")
+    assert get(context, organization_id, alice, "A1").date_created > renewed
+
+
+def test_the_bridge_s_denial_that_expired_does_not_win(context, bridge, organization_id, alice):
+    put(context, organization_id, alice, "A1", "ALLOW")
+    put(bridge, organization_id, alice, "A1", "DENY", expires=context.now())
+    assert get(replace(context, bridge_deny_wins=True), organization_id, alice, "A1").owner is Owner.PERSON
+
+
+def test_pages_go_on_behind_any_number_of_expired_ones(context, bridge, organization_id, alice):
+    for number in range(30):
+        past = context.now()
+        put(context, organization_id, alice, f"D{number:02}", expires=None if number % 10 == 9 else past)
+        put(bridge, organization_id, alice, f"D{number:02}", expires=None if number == 4 else past)
+    for size in (1, 2, 3, 4, 100):
+        found, token = [], None
+        while True:
+            page = overrides.list(context, organization_id=organization_id, next_token=token, max_results=size)
+            found += [one.device_id for one in page.items]
+            token = page.next_token
+            if token is None:
+                break
+            assert len(page.items) == size
+        assert found == ["D04", "D09", "D19", "D29"]

@@ -103,3 +103,15 @@ def test_those_whose_time_is_up_are_found(store):
             found = mobile_device_access_overrides.expired(reader, minutes(minute), 9)
             assert [one.device_id for one in found] == devices
         assert len(mobile_device_access_overrides.expired(reader, minutes(2), 1)) == 1
+
+
+def test_pages_without_those_whose_time_is_up(store):
+    put(
+        store,
+        *[an_override("u-2", name, expires=minutes(at)) for at, name in enumerate("ABC")],
+        an_override("u-2", "D"),
+    )
+    with store.read() as reader:
+        page = mobile_device_access_overrides.page(reader, ORGANIZATION, None, 2, lasting_at=minutes(1))
+        assert pairs(page) == [("u-2", "C"), ("u-2", "D")]
+        assert len(mobile_device_access_overrides.page(reader, ORGANIZATION, None, 9)) == 4

@@ -86,8 +86,9 @@ class Rules:
 
 
 def read_rules(store: Store, settings: Settings, organization_id: str | None) -> Rules:
-    """The organization of this id, or the only one. Raises Failure where there is none, or a choice."""
+    """The organization of this id, or the only one, as gateways see it now. Raises Failure where there is none, or a choice."""
     snapshot = feed.load(store)
+    now = store.now()
     organizations = [noun for noun in snapshot.nouns if isinstance(noun, Organization)]
     organization = _choose(organizations, organization_id)
 
@@ -102,7 +103,7 @@ def read_rules(store: Store, settings: Settings, organization_id: str | None) ->
         organization,
         users=of(User),
         rules=of(MobileDeviceAccessRule),
-        overrides=of(MobileDeviceAccessOverride),
+        overrides=[one for one in of(MobileDeviceAccessOverride) if one.lasts(now)],
         access_control_rules=of(AccessControlRule),
         groups=of(Group),
         revision=snapshot.revision,

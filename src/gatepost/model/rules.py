@@ -85,6 +85,10 @@ class MobileDeviceAccessOverride:
     owner: Owner = Owner.PERSON
     expires: datetime | None = None
 
+    def lasts(self, now: datetime) -> bool:
+        """Whether its time is not up."""
+        return self.expires is None or self.expires > now
+
 
 @dataclass(frozen=True, slots=True)
 class AccessControlRule:

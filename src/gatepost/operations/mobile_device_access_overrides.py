@@ -1,7 +1,8 @@
 """Mobile device access overrides: decisions for one (user, device), a person's and the MDM bridge's apart.
 
 Through the API a (user, device) shows one override, the one in force. An access key with the role `bridge` writes and
-deletes the bridge's, every other one people's; what a person deletes is what he was shown.
+deletes the bridge's, every other one people's; what a person deletes is what he was shown. One whose time is up is shown
+to nobody, also while it has not been taken back yet (`expire`): gateways go by the moment too.
 """
 
 from __future__ import annotations
@@ -93,13 +94,16 @@ def written(
     description: str | None,
     expires: datetime | None,
 ) -> MobileDeviceAccessOverride:
-    """The caller's override of (organization, user, canonical DeviceId) as it will be, in place of the one before. Pure."""
+    """The caller's override of (organization, user, canonical DeviceId) as it will be, in place of the one before.
+
+    One before whose time is up is none.
+    """
     now = context.now()
     return MobileDeviceAccessOverride(
         *pair,
         effect=effect,
         description=description,
-        date_created=now if before is None else before.date_created,
+        date_created=now if before is None or not before.lasts(now) else before.date_created,
         date_modified=now,
         owner=_owner(context),
         expires=expires,
@@ -123,24 +127,20 @@ def get(context: Context, *, organization_id: str, user_id: str, device_id: str)
     """The override in force for (user, device). Raises `EntityNotFoundException`, `ResourceNotFoundException`."""
     with context.store.read() as reader:
         user = require(reader, require_active(reader, organization_id), user_id)
-        found = both(reader, organization_id, user.user_id, canonical_device_id(device_id))
-        if not found:
+        found = in_force(context, both(reader, organization_id, user.user_id, canonical_device_id(device_id)))
+        if found is None:
             raise ResourceNotFoundException
-        return in_force(context, found)
+        return found
 
 
 def both(reader: Reader, organization_id: str, user_id: str, device_id: str) -> tuple[MobileDeviceAccessOverride, ...]:
-    """The overrides of (user id, canonical DeviceId), a person's before the bridge's; none, one or both."""
+    """The overrides of (user id, canonical DeviceId), a person's before the bridge's; none, one or both, whether they last or not."""
     return mobile_device_access_overrides.of_pair(reader, organization_id, user_id, device_id)
 
 
-def in_force(context: Context, overrides: Iterable[MobileDeviceAccessOverride]) -> MobileDeviceAccessOverride:
-    """Which of the overrides of one (user, device) counts; there is at least one. As `RuleSet.override`."""
-    by_owner = {one.owner: one for one in overrides}
-    bridges = by_owner.get(Owner.BRIDGE)
-    if bridges is not None and context.bridge_deny_wins and bridges.effect is Effect.DENY:
-        return bridges
-    return by_owner.get(Owner.PERSON) or by_owner[Owner.BRIDGE]
+def in_force(context: Context, overrides: Iterable[MobileDeviceAccessOverride]) -> MobileDeviceAccessOverride | None:
+    """Which of the overrides of one (user, device) counts now; None: none does. As `RuleSet.override`."""
+    return _in_force_at(context, overrides, context.now())
 
 
 def list(  # noqa: A001 -- the verb of the API
@@ -153,6 +153,7 @@ def list(  # noqa: A001 -- the verb of the API
     max_results: int | None = None,
 ) -> Page[MobileDeviceAccessOverride]:
     """The overrides in force of the organization, of a user, of a device or of both, by user id and device id."""
+    now = context.now()
     with context.store.read() as reader:
         organization = require_active(reader, organization_id)
         user = None if user_id is None else require(reader, organization, user_id).user_id
@@ -164,8 +165,9 @@ def list(  # noqa: A001 -- the verb of the API
             lambda after, limit: _in_force_of_each(
                 context,
                 mobile_device_access_overrides.page(
-                    reader, organization_id, after, 2 * limit + 1, user_id=user, device_id=device
+                    reader, organization_id, after, 2 * limit + 1, user_id=user, device_id=device, lasting_at=now
                 ),
+                now,
             )[:limit],
             mobile_device_access_overrides.position,
         )
@@ -181,8 +183,9 @@ def delete(context: Context, *, organization_id: str, user_id: str, device_id: s
         found = both(transaction, organization_id, user.user_id, canonical_device_id(device_id))
         if context.role is Role.BRIDGE:
             found = tuple(one for one in found if one.owner is Owner.BRIDGE)
-        if found:
-            delete_in(transaction, in_force(context, found))
+        counts = in_force(context, found)
+        if counts is not None:
+            delete_in(transaction, counts)
 
 
 def delete_in(transaction: Transaction, override: MobileDeviceAccessOverride) -> bool:
@@ -208,8 +211,19 @@ def _owner(context: Context) -> Owner:
     return Owner.BRIDGE if context.role is Role.BRIDGE else Owner.PERSON
 
 
+def _in_force_at(
+    context: Context, overrides: Iterable[MobileDeviceAccessOverride], now: datetime
+) -> MobileDeviceAccessOverride | None:
+    by_owner = {one.owner: one for one in overrides if one.lasts(now)}
+    bridges = by_owner.get(Owner.BRIDGE)
+    if bridges is not None and context.bridge_deny_wins and bridges.effect is Effect.DENY:
+        return bridges
+    return by_owner.get(Owner.PERSON) or bridges
+
+
 def _in_force_of_each(
-    context: Context, overrides: Iterable[MobileDeviceAccessOverride]
+    context: Context, overrides: Iterable[MobileDeviceAccessOverride], now: datetime
 ) -> builtins.list[MobileDeviceAccessOverride]:
     pairs = groupby(overrides, key=lambda one: (one.user_id, one.device_id))
-    return [in_force(context, theirs) for _, theirs in pairs]
+    found = (_in_force_at(context, theirs, now) for _, theirs in pairs)
+    return [one for one in found if one is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from gatepost.model import Effect, Kind, MobileDeviceAccessOverride, Owner
 from gatepost.store.tables import NounTable
@@ -12,6 +12,8 @@ from gatepost.store.tables import NounTable
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement
 
     from gatepost.store.database import Reader, Transaction
 
@@ -95,13 +97,20 @@ def page(
     *,
     user_id: str | None = None,
     device_id: str | None = None,
+    lasting_at: datetime | None = None,
 ) -> list[MobileDeviceAccessOverride]:
     """At most `limit` overrides behind the position `after`, by user id, device id and owner; of a user, a device, or both.
 
-    The position is behind all overrides of its (user, device).
+    The position is behind all overrides of its (user, device). `lasting_at`: without those whose time is up then.
     """
-    conditions = [
+    conditions: list[ColumnElement[bool]] = [
         _TABLE.c[name] == value for name, value in (("user_id", user_id), ("device_id", device_id)) if value is not None
     ]
+    if lasting_at is not None:
+        conditions.append(_lasting(_TABLE.c.expires, lasting_at))
     key = None if after is None else (*after.rpartition("/")[::2], _BEHIND)  # a DeviceId has no slash
     return _OVERRIDES.page(reader, organization_id, key, limit, *conditions)
+
+
+def _lasting(expires: ColumnElement[datetime], now: datetime) -> ColumnElement[bool]:
+    return or_(expires.is_(None), expires > now)

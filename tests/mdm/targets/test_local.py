@@ -28,3 +28,14 @@ def test_what_a_person_took_back_is_not_written_again(desk, context, organizatio
     with desk.store.read() as reader:
         user = users.find(reader, organization_id, "alice@example.com")
         assert mdm_applied.get(reader, "store", organization_id, user.user_id, "AAA").theirs_since is not None
+
+
+def test_what_a_person_decided_for_a_while_that_is_over_is_no_conflict(desk, context, organization_id, clock):
+    ask = {"organization_id": organization_id, "user_id": "alice@example.com", "device_id": "AAA", "effect": "DENY"}
+    overrides.put(context, **ask, expires=clock())
+    desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+    desk.told("1")
+    assert desk.metrics.conflicts == {}
+    overrides.put(context, **ask)
+    desk.told("1")
+    assert list(desk.metrics.conflicts.values()) == ["overruled"]

@@ -134,7 +134,7 @@ def _planned(reader: Reader, pairs: Pairs, wish: Wish, slack: timedelta) -> Plan
         return Planned(wish, applied, None, Step(Action.FORGET))
     there = None if present is None else Present(present.effect, present.description, present.expires)
     todo = step(wish, applied, there, reader.now, slack)
-    if todo.conflict is None and persons is not None:
+    if todo.conflict is None and persons is not None and persons.lasts(reader.now):
         todo = replace(todo, conflict=overruled(wish, persons.effect))
     return Planned(wish, applied, present, todo)
 
