@@ -58,9 +58,37 @@ def test_what_is_right_is_not_shown_and_what_is_wrong_is(installation, store, tw
     assert [one["effect"] for one in overrides(installation)] == ["ALLOW"]
 
 
-def test_a_device_that_is_not_there_changes_nothing_yet(installation, store):
+def test_a_device_that_is_not_there_is_gone(installation, store):
     seen(store, "10001")
+    seen(store, "10002", device_ids=("EAS2",), compromised=True)
     shown = preview(installation)
+    (change,) = shown["changes"]
+    assert (change["before"], change["after"], change["reason"]) == ("ALLOW", None, "gone")
+    assert (change["user"], change["device_id"], change["device_key"]) == ("alice@example.com", "EAS1", "10001")
+    assert (shown["asked"], shown["missing"]) == (2, 2)
+    with store.read() as reader:
+        assert not mdm_devices.known(reader, "ws1", "10001").posture.gone
+    assert [one["effect"] for one in overrides(installation)] == ["ALLOW"]
+
+
+def test_what_the_guard_holds_when_every_device_is_missing(installation, store):
+    for number in range(120):
+        seen(store, str(20000 + number), device_ids=(f"EAS{number}",))
+    shown = preview(installation, "--source", "ws1")
+    assert {(one["before"], one["after"], one["reason"]) for one in shown["changes"]} == {("ALLOW", None, "gone")}
+    assert len({one["device_id"] for one in shown["changes"]}) == len(shown["changes"]) == 120
+
+
+def test_two_records_of_one_phone_are_one_change(installation, store):
+    seen(store, "10001")
+    seen(store, "10002")
+    shown = preview(installation)
+    assert [one["device_id"] for one in shown["changes"]] == ["EAS1"]
+    assert shown["missing"] == 2
+
+
+def test_a_device_that_nobody_has_heard_of_and_that_is_not_there(installation, store):
+    shown = preview(installation, "--source", "ws1", "--device", "10009")
     assert (shown["changes"], shown["asked"], shown["missing"]) == ([], 1, 1)
 
 

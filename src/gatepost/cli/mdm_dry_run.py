@@ -71,10 +71,10 @@ def preview(
                 wanted = _known_keys(reader, configuration.name)
             chosen = None if keys is None else [key for source, key in keys if source == configuration.name]
             answers = asyncio.run(_ask(configuration, chosen, wanted, changes))
-            postures = [one for one in answers if isinstance(one, Posture)]
-            changes.missing += len(answers) - len(postures)
-            for start in range(0, len(postures), _BATCH):
-                changes.changes += _judge(store, bridge, configuration, postures[start : start + _BATCH])
+            changes.missing += sum(isinstance(one, Gone) for one in answers)
+            for start in range(0, len(answers), _BATCH):
+                changes.changes += _judge(store, bridge, configuration, answers[start : start + _BATCH])
+    changes.changes = list(dict.fromkeys(changes.changes))  # two devices may speak of one pair, and want the same
     return changes
 
 
@@ -117,19 +117,32 @@ class _RolledBack(Exception):  # noqa: N818 - it is what happens
 
 
 def _judge(
-    store: Store, bridge: BridgeConfiguration, configuration: SourceConfiguration, postures: list[Posture]
+    store: Store, bridge: BridgeConfiguration, configuration: SourceConfiguration, answers: list[Posture | Gone]
 ) -> list[WouldChange]:
     """As the worker does it, in a transaction that is not committed."""
     found: list[WouldChange] = []
     with _rolled_back(store) as writer:
         addresses = Addresses(writer, configuration.organization_id)
-        known = []
-        for posture in postures:
-            claimed = claimed_ids(writer, posture, addresses, configuration.match)
-            known.append(mdm_devices.put(writer, replace(posture, device_ids=(*posture.device_ids, *claimed))))
+        known = [_kept(writer, configuration, addresses, answer) for answer in answers]
         for one in known:
-            found += _of_device(store, writer, bridge, addresses, one)
+            if one is not None:
+                found += _of_device(store, writer, bridge, addresses, one)
     return found
+
+
+def _kept(
+    writer: Writer, configuration: SourceConfiguration, addresses: Addresses, answer: Posture | Gone
+) -> KnownDevice | None:
+    """What is known of the device after this answer; a sweep that is told twice that there is none believes it."""
+    if isinstance(answer, Posture):
+        claimed = claimed_ids(writer, answer, addresses, configuration.match)
+        return mdm_devices.put(writer, replace(answer, device_ids=(*answer.device_ids, *claimed)))
+    before = mdm_devices.remembered(writer, answer.source, [answer.device_key]).get(answer.device_key)
+    if before is None:
+        return None
+    now = mdm_devices.gone(before, writer.now)
+    mdm_devices.keep(writer, [(before, now)])
+    return now.known
 
 
 @contextmanager
