@@ -1,15 +1,16 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from functools import partial
 
 import pytest
 from tests.support.bridge_settings import seen
+from tests.support.workmail import CONFIGURATION, WorkMailInMemory, refused
 
-from gatepost.cli import check_bridge
+from gatepost.cli import check_bridge, check_workmail
 from gatepost.cli.check_bridge import able_to_write, heard_from
 from gatepost.cli.mdm_left import Left
-from gatepost.mdm.configuration import BridgeConfiguration, WorkMailConfiguration
-from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused
+from gatepost.mdm.configuration import BridgeConfiguration
+from gatepost.mdm.targets.workmail import WorkMailTarget
 from gatepost.model import Notification
 from gatepost.settings import bridge_configuration, load
 from gatepost.store import mdm_inbox, mdm_sources, mdm_work
@@ -143,32 +144,18 @@ def test_what_a_bridge_is_about_to_take_away_is_no_finding(store, bridge, monkey
     assert writes(store, bridge).met
 
 
-class WorkMail:
-    """Amazon WorkMail, which answers what the test wants it to."""
-
-    refuses: Exception | None = None
-    asked: ClassVar[list[tuple[str, str]]] = []
-
-    def __init__(self, configuration, instance):
-        self.organization_id = configuration.organization_id
-
-    async def list(self):
-        for one in ("an override",):
-            yield one
-
-    async def delete(self, user_id, device_id):
-        self.asked.append((user_id, device_id))
-        raise self.refuses or NoSuchUser("EntityNotFoundException")
+@pytest.fixture
+def workmail(monkeypatch):
+    """Amazon WorkMail, and the bridge with it as a second target."""
+    memory = WorkMailInMemory()
+    monkeypatch.setattr(check_workmail, "WorkMailTarget", partial(WorkMailTarget, client=memory))
+    return memory
 
 
-def test_what_does_not_reach_workmail(store, bridge, monkeypatch):
-    fake = type("Fake", (WorkMail,), {"asked": []})
-    monkeypatch.setattr(check_bridge, "WorkMailTarget", fake)
+def test_what_does_not_reach_workmail(store, bridge, workmail):
     told(store)
-    both = replace(bridge, workmail=WorkMailConfiguration("m-" + "0" * 32, "eu-west-1"))
+    both = replace(bridge, workmail=CONFIGURATION)
     assert writes(store, both).says == "a bridge is alive, keeps up, and writes to store, workmail"
-    assert fake.asked == [("GATEPOSTCHECK", "GATEPOSTCHECK")]
-    fake.refuses = TargetRefused("it answered AccessDeniedException")
     with store.bookkeeping() as writer:
         mdm_work.dirty(writer, "target:workmail", "ws1/1")
     with store.bookkeeping() as writer:
@@ -176,7 +163,8 @@ def test_what_does_not_reach_workmail(store, bridge, monkeypatch):
     with store.bookkeeping() as writer:
         mdm_work.park(writer, claim, "AccessDenied")
     assert writes(store, bridge).met
+    workmail.errors.append(refused("AccessDeniedException"))
     found = writes(store, both)
     assert "1 devices could not be brought to Amazon WorkMail: AccessDenied" in found.says
-    assert "does not let the bridge write: it answered AccessDeniedException" in found.says
+    assert "does not let the bridge write: ListMobileDeviceAccessOverrides: it answered AccessDenied" in found.says
     assert found.to_do[0] == "gatepost mdm parked retry --source target:workmail"

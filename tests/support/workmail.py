@@ -40,6 +40,7 @@ class WorkMailInMemory:
         self.overrides: dict[tuple[str, str], dict[str, str]] = {}
         self.errors: deque[Exception | None] = deque()
         self.calls: list[str] = []
+        self.default = "DENY"
         self.after = None
 
     def effects(self) -> dict[str, str]:
@@ -84,6 +85,12 @@ class WorkMailInMemory:
         following = int(NextToken) + 2
         return {"Overrides": rows} | ({"NextToken": str(following)} if following < len(self.overrides) else {})
 
+    def get_mobile_device_access_effect(
+        self, *, OrganizationId, DeviceType, DeviceModel, DeviceOperatingSystem, DeviceUserAgent
+    ):
+        self._called("effect")
+        return {"Effect": self.default, "MatchedRules": [{"MobileDeviceAccessRuleId": "mdar-1", "Name": "Default"}]}
+
     def _done(self, name: str) -> None:
         """A place to die at, after something was done and before anybody heard of it."""
         if self.after is not None:
@@ -93,13 +100,13 @@ class WorkMailInMemory:
 class Api:
     """Our own API on a loopback socket, and how a bridge is told of it."""
 
-    def __init__(self, store, now) -> None:
+    def __init__(self, store, now, role=Role.BRIDGE) -> None:
         sealing_key = new_key()
 
         def context_for(caller, role=None):
             return Context(store, now, caller, role)
 
-        key, secret = access_keys.create(context_for("test"), sealing_key, role=Role.BRIDGE)
+        key, secret = access_keys.create(context_for("test"), sealing_key, role=role)
         app = create_app(
             context_for=lambda key: context_for(key.access_key_id, key.role),
             key_of=lambda access_key_id: access_keys.valid(context_for("test"), sealing_key, access_key_id),

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gatepost.cli.check_bridge import able_to_write, heard_from
 from gatepost.cli.check_findings import Asked, Finding, default_deny, only_active_sync, only_from_proxy
+from gatepost.cli.check_workmail import default_deny_there
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.init import endpoint
 from gatepost.cli.mdm_reading import read_bridge
@@ -53,7 +54,8 @@ def check(
     found: list[tuple[RuleSet, list[Finding]]] = []
     with opened(settings) as store:
         rulesets = _rules(store, organization_id)
-        writes = [] if proxies else [_able_to_write(store, bridge)]  # asks Amazon WorkMail, so once for all
+        # these ask Amazon WorkMail, so once for all
+        writes = [] if proxies else [_able_to_write(store, bridge), *default_deny_there(bridge)]
         for ruleset in rulesets:
             asked = Asked(ruleset, api)
             if proxies:

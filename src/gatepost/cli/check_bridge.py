@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatepost.cli.check_findings import Finding
+from gatepost.cli.check_workmail import HOW_TO, may_not
 from gatepost.cli.mdm_left import left
 from gatepost.cli.mdm_reading import WORKMAIL, target_names
 from gatepost.cli.mdm_work import all_parked
@@ -15,7 +14,6 @@ from gatepost.cli.screen import moment
 from gatepost.mdm.guard import stands
 from gatepost.mdm.observing import ALIVE
 from gatepost.mdm.settling import target_key
-from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused, TargetUnavailable, WorkMailTarget
 from gatepost.model import Role
 from gatepost.store import access_keys, mdm_inbox, mdm_sources, mdm_work
 
@@ -27,9 +25,7 @@ LATE = timedelta(minutes=5)
 """A device that is due for so long is not being looked at."""
 _SWEEPS = 2  # of a source's hours between sweeps, without one that ended: one may have failed
 
-_HOW_TO = "docs/how-to/mdm-direct-mode.md"
-_DESCRIBE = f"describe the MDM in [[mdm.sources]]: {_HOW_TO}"
-_NOBODY = "GATEPOSTCHECK"
+_DESCRIBE = f"describe the MDM in [[mdm.sources]]: {HOW_TO}"
 _STATUS = "gatepost mdm status"
 _SERVE = "gatepost serve, or gatepost serve --role mdm"
 
@@ -122,20 +118,8 @@ def _stuck(reader: Reader, bridge: BridgeConfiguration) -> tuple[list[str], list
         if failed:
             stuck.append(f"{len(failed)} devices could not be brought to Amazon WorkMail: {failed[0].last_error}")
             advice.append(f"gatepost mdm parked retry --source {target_key(WORKMAIL)}")
-        trouble = asyncio.run(_refused(WorkMailTarget(bridge.workmail, bridge.instance)))
-        if trouble is not None:
-            stuck.append(f"Amazon WorkMail does not let the bridge write: {trouble}")
-            advice.append(f"look at the key and its policy: {_HOW_TO}")
+    trouble = may_not(bridge)
+    if trouble is not None:
+        stuck.append(f"Amazon WorkMail does not let the bridge write: {trouble}")
+        advice.append(f"look at the key and its policy: {HOW_TO}")
     return stuck, advice
-
-
-async def _refused(target: WorkMailTarget) -> str | None:
-    """Why nothing can be read or written there; None: it can. To take away what is not there changes nothing."""
-    try:
-        async for _ in target.list():
-            break
-        with suppress(NoSuchUser):
-            await target.delete(_NOBODY, _NOBODY)
-    except (TargetUnavailable, TargetRefused) as error:
-        return str(error)
-    return None

@@ -39,6 +39,7 @@ _RETRYABLE = re.compile(
     r"Throttl|TooMany|LimitExceeded|SlowDown|Unavailable|InternalFailure|InternalError|Timeout|State"
 )
 _NOBODY = {"EntityNotFoundException", "EntityStateException"}
+_UNKNOWN = dict.fromkeys(("DeviceType", "DeviceModel", "DeviceOperatingSystem", "DeviceUserAgent"), "GatepostCheck")
 
 
 class TargetUnavailable(Exception):  # noqa: N818 - it is how the target is
@@ -146,6 +147,11 @@ class WorkMailTarget:
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}
+
+    async def effect_for_unknown(self) -> tuple[Effect, tuple[str, ...]]:
+        """What the organization's rules say of a device that nobody has and nobody has vouched for, and by which of them."""
+        said = await self._call("get_mobile_device_access_effect", **_UNKNOWN)
+        return Effect(said["Effect"]), tuple(one["Name"] for one in said.get("MatchedRules", []) if one.get("Name"))
 
     def forget_users(self) -> None:
         """Ask anew whose addresses are whose."""
