@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from tests.support.bridge_settings import seen
+from tests.support.postures import a_posture
 from tests.support.workmail import CONFIGURATION, WorkMailInMemory, refused
 
 from gatepost.cli import check_bridge, check_workmail
@@ -13,7 +14,7 @@ from gatepost.mdm.configuration import BridgeConfiguration
 from gatepost.mdm.targets.workmail import WorkMailTarget
 from gatepost.model import Notification
 from gatepost.settings import bridge_configuration, load
-from gatepost.store import mdm_inbox, mdm_sources, mdm_work
+from gatepost.store import mdm_devices, mdm_inbox, mdm_sources, mdm_work
 
 NOW = datetime.now(UTC)
 WELL = {"alive_at": NOW, "answered_at": NOW, "sweep_finished_at": NOW}
@@ -31,6 +32,14 @@ def bridge(bridged):
     return bridge_configuration(load(bridged.config, {}).mdm)
 
 
+@pytest.fixture
+def workmail(monkeypatch):
+    """Amazon WorkMail, and the bridge with it as a second target."""
+    memory = WorkMailInMemory()
+    monkeypatch.setattr(check_workmail, "WorkMailTarget", partial(WorkMailTarget, client=memory))
+    return memory
+
+
 def told(store, **changes):
     """Moments are those of `NOW`, which was when the tests were collected, carried on to the present."""
     since = datetime.now(UTC) - NOW
@@ -39,9 +48,23 @@ def told(store, **changes):
         mdm_sources.change(writer, "ws1", **said)
 
 
+def park(store, source, device_key, error):
+    with store.bookkeeping() as writer:
+        mdm_work.dirty(writer, source, device_key)
+    with store.bookkeeping() as writer:
+        (claim,) = mdm_work.claim(writer, 60, sources=[source])
+        mdm_work.park(writer, claim, error)
+
+
 def heard(store, bridge, organization_id="m-any"):
     with store.read() as reader:
         return heard_from(reader, bridge, organization_id)
+
+
+def known(store, *, hours):
+    """A device that was taken up so long ago."""
+    with store.bookkeeping() as writer:
+        mdm_devices.put(writer, a_posture(observed_at=writer.now - timedelta(hours=hours)))
 
 
 def writes(store, bridge):
@@ -116,6 +139,66 @@ def test_a_bridge_that_does_not_get_on(store, bridge):
     assert len(found.to_do) == 2
 
 
+def test_devices_of_a_source_that_are_parked(store, bridge):
+    told(store)
+    for number, error in enumerate(("403", "502", "403", "no such user: `bob@example.com`")):
+        park(store, "ws1", str(number), error)
+    park(store, "old", "9", "404")
+    found = writes(store, bridge)
+    assert (found.met, found.says) == (False, "3 devices of ws1 are parked: 403")
+    assert found.to_do == ("gatepost mdm parked list --source ws1, then gatepost mdm parked retry --source ws1",)
+
+
+def test_parked_because_the_mdm_says_somebody_who_is_nobody_here(store, bridge):
+    told(store)
+    for number in range(2):
+        park(store, "ws1", str(number), "no such user: `bob@example.com`")
+    found = writes(store, bridge)
+    assert found.met
+    assert found.says.endswith("nobody here has the address that the MDM says: 2 (gatepost mdm parked list)")
+
+
+def test_what_waits_for_nobody_who_is_configured_is_not_late(store, bridge, workmail):
+    told(store)
+    both = replace(bridge, workmail=CONFIGURATION)
+    long_ago = NOW - timedelta(hours=1)
+    with store.bookkeeping() as writer:
+        for source in ("old", "sweep:old", "target:workmail"):
+            mdm_work.dirty(writer, source, "1", due=long_ago)
+    assert writes(store, bridge).met
+    assert "devices wait to be looked at" in writes(store, both).says
+    with store.bookkeeping() as writer:
+        mdm_work.dirty(writer, "sweep:ws1", "all", due=long_ago)
+    assert "devices wait to be looked at" in writes(store, bridge).says
+
+
+def test_a_source_that_should_send_notifications_and_never_did(store, bridge, bridged):
+    told(store)
+    known(store, hours=13)
+    found = heard(store, bridge)
+    assert (found.met, found.says) == (
+        False, "ws1: has never sent a notification, as far as they are kept (14 days)",
+    )  # fmt: skip
+    (advice,) = found.to_do
+    assert "https://<gatepost>/mdm/ws1" in advice
+    (source,) = bridge.sources
+    assert heard(store, replace(bridge, sources=(replace(source, credentials=()),))).met
+    assert heard(store, replace(bridge, sources=(replace(source, sweep_hours=7.0),))).met, "it had no time to"
+    told(store, answered_at=None)
+    assert heard(store, bridge).says.startswith("ws1: no answer yet; ws1: has never sent")
+    told(store)
+    with store.bookkeeping() as writer:
+        mdm_inbox.receive(writer, Notification("ws1", "n", "7", b"{}", NOW))
+    assert heard(store, bridge).met
+
+
+def test_a_source_whose_devices_are_new_is_given_time(store, bridge):
+    told(store)
+    known(store, hours=11)
+    assert heard(store, bridge).met
+    assert "ws1 has not sent a notification yet" in heard(store, bridge).says
+
+
 LEFT = "source old is not configured any more and has 1 ALLOW at store"
 
 
@@ -144,24 +227,11 @@ def test_what_a_bridge_is_about_to_take_away_is_no_finding(store, bridge, monkey
     assert writes(store, bridge).met
 
 
-@pytest.fixture
-def workmail(monkeypatch):
-    """Amazon WorkMail, and the bridge with it as a second target."""
-    memory = WorkMailInMemory()
-    monkeypatch.setattr(check_workmail, "WorkMailTarget", partial(WorkMailTarget, client=memory))
-    return memory
-
-
 def test_what_does_not_reach_workmail(store, bridge, workmail):
     told(store)
     both = replace(bridge, workmail=CONFIGURATION)
     assert writes(store, both).says == "a bridge is alive, keeps up, and writes to store, workmail"
-    with store.bookkeeping() as writer:
-        mdm_work.dirty(writer, "target:workmail", "ws1/1")
-    with store.bookkeeping() as writer:
-        (claim,) = mdm_work.claim(writer, 60)
-    with store.bookkeeping() as writer:
-        mdm_work.park(writer, claim, "AccessDenied")
+    park(store, "target:workmail", "ws1/1", "AccessDenied")
     assert writes(store, bridge).met
     workmail.errors.append(refused("AccessDeniedException"))
     found = writes(store, both)

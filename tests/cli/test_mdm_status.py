@@ -73,3 +73,16 @@ def test_what_is_parked_is_counted(bridged):
         mdm_work.park(writer, claim, "why not")
     store.close()
     assert "1 parked (gatepost mdm parked list)" in bridged.run("mdm", "status").out
+
+
+def test_what_waits_for_what_is_not_configured_any_more_is_not_counted(bridged):
+    store = bridged.store()
+    with store.bookkeeping() as writer:
+        for source in ("old", "sweep:old", "target:workmail"):
+            mdm_work.dirty(writer, source, "7", due=NOW - timedelta(days=1))
+        mdm_work.dirty(writer, "ws1", "7")
+        mdm_work.dirty(writer, "sweep:ws1", "all", due=writer.now + timedelta(hours=1))
+    store.close()
+    queue = bridged.run("mdm", "status", "--json").json["queue"]
+    assert (queue["due"], queue["later"]) == (1, 1)
+    assert datetime.fromisoformat(queue["oldest_due"]) >= NOW.replace(microsecond=0)

@@ -8,9 +8,11 @@ import typer
 
 from gatepost.cli.failure import ExitCode, Failure
 from gatepost.cli.opening import read_settings
+from gatepost.mdm.settling import target_key
+from gatepost.mdm.sweep import sweep_key
 from gatepost.model import address_key
 from gatepost.settings import bridge_configuration
-from gatepost.store import mdm_applied, mdm_devices
+from gatepost.store import mdm_applied, mdm_devices, mdm_work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,20 @@ def target_names(bridge: BridgeConfiguration) -> tuple[str, ...]:
     """Where the bridge writes, as it is remembered in the store."""
     names = {STORE: bridge.local, WORKMAIL: bridge.workmail is not None}
     return tuple(name for name, there in names.items() if there)
+
+
+def backlog(reader: Reader, bridge: BridgeConfiguration) -> mdm_work.Backlog:
+    """How much there is to do for what is configured: sources, their sweeps, and targets that are elsewhere."""
+    names = [one.name for one in bridge.sources]
+    places = [*names, *map(sweep_key, names), *([] if bridge.workmail is None else [target_key(WORKMAIL)])]
+    parts = [mdm_work.backlog(reader, place) for place in places]
+    return mdm_work.Backlog(
+        due=sum(one.due for one in parts),
+        later=sum(one.later for one in parts),
+        leased=sum(one.leased for one in parts),
+        parked=sum(one.parked for one in parts),
+        oldest_due=min((one.oldest_due for one in parts if one.oldest_due is not None), default=None),
+    )
 
 
 def written_for(

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from gatepost.cli.mdm_left import left
-from gatepost.cli.mdm_reading import read_bridge, target_names
+from gatepost.cli.mdm_reading import backlog, read_bridge, target_names
 from gatepost.cli.opening import opened
 from gatepost.cli.options import AsJson, Config
 from gatepost.cli.screen import answers, moment, print_json, table
@@ -29,15 +29,15 @@ def status(*, config: Config = None, as_json: AsJson = False) -> None:
 
 
 def _read(reader: Reader, bridge: BridgeConfiguration) -> dict[str, Any]:
-    backlog = mdm_work.backlog(reader)
+    queue = backlog(reader, bridge)
     return {
         "now": moment(reader.now),
         "queue": {
-            "due": backlog.due,
-            "later": backlog.later,
-            "in_work": backlog.leased,
-            "parked": backlog.parked,
-            "oldest_due": moment(backlog.oldest_due),
+            "due": queue.due,
+            "later": queue.later,
+            "in_work": queue.leased,
+            "parked": queue.parked,
+            "oldest_due": moment(queue.oldest_due),
         },
         "sources": [_source(reader, one.name) for one in bridge.sources],
         "targets": [_target(reader, name) for name in target_names(bridge)],
@@ -47,7 +47,7 @@ def _read(reader: Reader, bridge: BridgeConfiguration) -> dict[str, Any]:
 
 def _source(reader: Reader, name: str) -> dict[str, Any]:
     state = mdm_sources.get(reader, name)
-    backlog = mdm_work.backlog(reader, name)
+    queue = mdm_work.backlog(reader, name)
     return {
         "source": name,
         "alive_at": moment(state.alive_at),
@@ -57,8 +57,8 @@ def _source(reader: Reader, name: str) -> dict[str, Any]:
         "sweep_finished_at": moment(state.sweep_finished_at),
         "listed": state.listed,
         "devices": mdm_devices.count(reader, name),
-        "due": backlog.due,
-        "parked": backlog.parked,
+        "due": queue.due,
+        "parked": queue.parked,
         "failures": state.failures,
         "last_error": state.last_error,
         "closed_until": moment(state.closed_until),
