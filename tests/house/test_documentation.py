@@ -73,7 +73,9 @@ def test_a_setting_says_default_variable_and_example(key):
     default = settings()[key].default
     documented = {} if shown is None else {variable: shown}
     if shown and shown.startswith("["):
-        documented = {variable: ",".join(tomllib.loads(f"x = {shown}")["x"])}
+        values = tomllib.loads(f"x = {shown}")["x"]
+        assert values or not default, "the variable would be empty, and so say nothing"
+        documented = {variable: ",".join(values)}
     section, name = key.split(".")
     assert getattr(getattr(load(None, documented), section), name) == getattr(getattr(load(None, {}), section), name)
     assert (shown is None) == (default is None)

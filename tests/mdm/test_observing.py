@@ -66,6 +66,23 @@ def test_what_was_read_ages_until_it_is_read_again():
     assert (watched.seconds, watched.facts, watched.trouble) == (0, {}, None)
 
 
+def answered_at(desk):
+    with desk.store.read() as reader:
+        return mdm_sources.get(reader, "mdm").answered_at
+
+
+def test_a_bridge_that_has_nothing_to_do_leaves_the_later_answer(desk, clock):
+    earlier = clock()
+    clock.forward(minutes=5)
+    observing.alive(desk.store, desk.sources, {"mdm": clock()})
+    for idle in ({"mdm": earlier}, {}):
+        observing.alive(desk.store, desk.sources, idle)
+        assert answered_at(desk) == clock()
+    clock.forward(minutes=5)
+    observing.alive(desk.store, desk.sources, {"mdm": clock()})
+    assert answered_at(desk) == clock()
+
+
 def test_a_bridge_that_is_alive_says_so(desk, clock):
     observing.alive(desk.store, desk.sources, {"mdm": clock()})
     with desk.store.read() as reader:

@@ -99,7 +99,10 @@ def facts(read: Gauges, sources: Iterable[str]) -> dict[str, Any]:
 
 
 def alive(store: Store, sources: Mapping[str, Source], answered: Mapping[str, datetime]) -> None:
-    """Write down how each source is doing, as this process sees it. Raises StoreError."""
+    """Write down how each source is doing, as this process sees it; when it last answered, as any has seen it.
+
+    Raises StoreError.
+    """
     with store.bookkeeping() as writer:
         for name, source in sorted(sources.items()):
             condition, quota = source.condition, source.quota
@@ -111,9 +114,10 @@ def alive(store: Store, sources: Mapping[str, Source], answered: Mapping[str, da
             }
             if quota.remaining is not None:
                 values |= {"quota_remaining": quota.remaining, "quota_reset_at": quota.reset_at}
-            if name in answered:
-                values["answered_at"] = answered[name]
-            mdm_sources.change(writer, name, **values)
+            # this writes first, and so has the row to itself: of several bridges' answers the latest stays
+            known = mdm_sources.change(writer, name, **values).answered_at
+            if name in answered and (known is None or known < answered[name]):
+                mdm_sources.change(writer, name, answered_at=answered[name])
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:
