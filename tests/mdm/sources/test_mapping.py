@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.support.clock import NOON
 
@@ -106,6 +106,8 @@ def test_a_table_for_compromised():
         (MapConfiguration({}), "need an expression for `device_key`"),
         (MapConfiguration({"device_key": "id", "colour": "x"}), "no field `colour`"),
         (MapConfiguration({"device_key": "id["}), r"`id\[` is not a JMESPath expression"),
+        (MapConfiguration({"device_key": "``"}), "`` is not a JMESPath expression: between backticks stands JSON"),
+        (MapConfiguration({"device_key": "id || `none`"}), "between backticks stands JSON, so a text in quotation marks"),
         (MapConfiguration({"device_key": ""}), "is not a JMESPath expression"),
         (MapConfiguration({"device_key": "id"}, compliance_values={"x": "allow"}), "`allow` is none of compliant, non-compliant"),
         (MapConfiguration({"device_key": "id"}, managed_values={"x": "maybe"}), "`maybe` is none of yes, no, unknown"),
@@ -144,6 +146,8 @@ def test_any_document_becomes_a_posture_or_is_unreadable(item, fields):
 
 
 @given(st.text())
+@example("``")
+@example("state == `compliant`")
 def test_any_text_is_an_expression_or_refused(source):
     with suppress(ValueError):
         Expression(source)

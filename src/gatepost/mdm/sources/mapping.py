@@ -6,6 +6,7 @@ What no table knows is unknown, which never allows anything.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,7 +67,13 @@ class Expression:
     def __init__(self, source: str) -> None:
         self.source = source
         try:
-            self._compiled = jmespath.compile(source)
+            with warnings.catch_warnings():
+                # text between backticks that is not JSON is taken for a string, some day no longer, and always with a warning
+                warnings.simplefilter("error", PendingDeprecationWarning)
+                self._compiled = jmespath.compile(source)
+        except PendingDeprecationWarning as warning:
+            why = "between backticks stands JSON, so a text in quotation marks"
+            raise ValueError(f"`{source}` is not a JMESPath expression: {why}") from warning
         except (JMESPathError, RecursionError) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(f"`{source}` is not a JMESPath expression: {said}") from error
