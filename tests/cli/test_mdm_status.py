@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from tests.support.bridge_settings import seen
 
 from gatepost.model import Notification
+from gatepost.operations import mobile_device_access_overrides
 from gatepost.store import mdm_applied, mdm_inbox, mdm_sources, mdm_work
 
 NOW = datetime.now(UTC)
@@ -17,7 +18,7 @@ def test_a_bridge_that_never_ran(bridged):
     found = bridged.run("mdm", "status", "--json").json
     (source,) = found["sources"]
     assert (source["source"], source["alive_at"], source["guard"]) == ("ws1", None, None)
-    assert found["targets"] == [{"target": "store", "allow": 0, "deny": 0, "theirs": 0}]
+    assert found["targets"] == [{"target": "store", "allow": 0, "deny": 0, "theirs": 0, "contradicted": 0}]
     assert found["left"] == []
 
 
@@ -39,7 +40,7 @@ def test_what_there_is_to_know(bridged):
     (source,) = found["sources"]
     assert (source["devices"], source["listed"], source["due"], source["quota_remaining"]) == (2, 2, 1, 900)
     assert source["notified_at"] is not None
-    assert found["targets"] == [{"target": "store", "allow": 1, "deny": 0, "theirs": 1}]
+    assert found["targets"] == [{"target": "store", "allow": 1, "deny": 0, "theirs": 1, "contradicted": 0}]
     told = bridged.run("mdm", "status").out
     for line in ("3 in a row: 503", "not asked until", "7 of 10", "gatepost mdm reconcile --confirm --source ws1"):
         assert line in told
@@ -86,3 +87,20 @@ def test_what_waits_for_what_is_not_configured_any_more_is_not_counted(bridged):
     queue = bridged.run("mdm", "status", "--json").json["queue"]
     assert (queue["due"], queue["later"]) == (1, 1)
     assert datetime.fromisoformat(queue["oldest_due"]) >= NOW.replace(microsecond=0)
+
+
+def test_where_people_say_the_contrary_of_what_the_bridge_wrote(bridged):
+    store = bridged.store()
+    seen(store)
+    seen(store, "8", device_ids=("EAS2",))
+    assert "contradicted" not in bridged.run("mdm", "status").out
+    ask = {"organization_id": bridged.organization_id, "user_id": "alice@example.com"}
+    for device_id, effect in (("EAS1", "DENY"), ("EAS2", "ALLOW")):
+        mobile_device_access_overrides.put(bridged.context(store), **ask, device_id=device_id, effect=effect)
+    store.close()
+    assert bridged.run("mdm", "status", "--json").json["targets"][0]["contradicted"] == 1
+    assert "1 contradicted by a person's (gatepost override list)" in bridged.run("mdm", "status").out
+    with bridged.config.open("a") as file:
+        file.write(f"[[mdm.targets]]\nkind = 'workmail'\nregion = 'eu-west-1'\norganization_id = 'm-{'0' * 32}'\n")
+    (there,) = bridged.run("mdm", "status", "--json").json["targets"]
+    assert (there["target"], there["contradicted"]) == ("workmail", None)

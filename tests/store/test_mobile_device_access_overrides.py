@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from tests.store.nouns import ORGANIZATION, a_user, an_organization, an_override, minutes
 
@@ -115,3 +117,21 @@ def test_pages_without_those_whose_time_is_up(store):
         page = mobile_device_access_overrides.page(reader, ORGANIZATION, None, 2, lasting_at=minutes(1))
         assert pairs(page) == [("u-2", "C"), ("u-2", "D")]
         assert len(mobile_device_access_overrides.page(reader, ORGANIZATION, None, 9)) == 4
+
+
+def test_a_person_and_the_bridge_contradict_each_other(store):
+    allow, bridge = {"effect": Effect.ALLOW}, {"owner": Owner.BRIDGE}
+    put(
+        store,
+        *[an_override("u-2", "A"), an_override("u-2", "A", **bridge, **allow)],
+        *[
+            an_override("u-3", "A", **allow),
+            an_override("u-3", "A", **bridge, expires=datetime.max.replace(tzinfo=UTC)),
+        ],
+        *[an_override("u-2", "SAME"), an_override("u-2", "SAME", **bridge)],
+        *[an_override("u-2", "PAST", expires=minutes(0)), an_override("u-2", "PAST", **bridge, **allow)],
+        *[an_override("u-2", "ENDED"), an_override("u-2", "ENDED", **bridge, **allow, expires=minutes(0))],
+        *[an_override("u-2", "ONE"), an_override("u-3", "ONE", **bridge, **allow)],
+    )
+    with store.read() as reader:
+        assert mobile_device_access_overrides.contradicted(reader) == 2

@@ -6,14 +6,14 @@ from typing import Any
 from rich.text import Text
 
 from gatepost.cli.mdm_left import left
-from gatepost.cli.mdm_reading import backlog, read_bridge, target_names
+from gatepost.cli.mdm_reading import STORE, backlog, read_bridge, target_names
 from gatepost.cli.opening import opened
 from gatepost.cli.options import AsJson, Config
 from gatepost.cli.screen import answers, moment, print_json, table
 from gatepost.mdm.configuration import BridgeConfiguration
 from gatepost.mdm.guard import stands
 from gatepost.model import Effect
-from gatepost.store import mdm_applied, mdm_devices, mdm_inbox, mdm_sources, mdm_work
+from gatepost.store import mdm_applied, mdm_devices, mdm_inbox, mdm_sources, mdm_work, mobile_device_access_overrides
 from gatepost.store.database import Reader
 
 
@@ -72,7 +72,14 @@ def _source(reader: Reader, name: str) -> dict[str, Any]:
 def _target(reader: Reader, name: str) -> dict[str, Any]:
     stand = mdm_applied.counts(reader, name, theirs=False)
     theirs = sum(mdm_applied.counts(reader, name, theirs=True).values())
-    return {"target": name, "allow": stand.get(Effect.ALLOW, 0), "deny": stand.get(Effect.DENY, 0), "theirs": theirs}
+    return {
+        "target": name,
+        "allow": stand.get(Effect.ALLOW, 0),
+        "deny": stand.get(Effect.DENY, 0),
+        "theirs": theirs,
+        # elsewhere a (user, device) has one override: what a person says there is among `theirs`
+        "contradicted": mobile_device_access_overrides.contradicted(reader) if name == STORE else None,
+    }
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -95,6 +102,8 @@ def _print(found: dict[str, Any]) -> None:
         console.print(
             f"{target['allow']} ALLOW, {target['deny']} DENY, {target['theirs']} left to the people who edited them"
         )
+        if target["contradicted"]:
+            console.print(f"{target['contradicted']} contradicted by a person's (gatepost override list)")
     for one in found["left"]:
         console.print()
         console.print(Text(one["says"], "bold"), soft_wrap=True)

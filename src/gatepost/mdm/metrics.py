@@ -49,7 +49,7 @@ class BridgeMetrics(Collector):
 
     @property
     def conflicts(self) -> Mapping[tuple[str, str, str], Conflict]:
-        """Where somebody decided otherwise, as of the last look at each device."""
+        """Where somebody decided otherwise, as of this process's last look at each device."""
         return self._conflicts
 
     def collect(self) -> Iterable[Metric]:
@@ -63,7 +63,9 @@ class BridgeMetrics(Collector):
         for conflict in list(self._conflicts.values()):
             kinds[conflict.value] = kinds.get(conflict.value, 0) + 1
         conflicts = GaugeMetricFamily(
-            "gatepost_mdm_conflicts", "Overrides where somebody decided otherwise than posture.", labels=("kind",)
+            "gatepost_mdm_conflicts",
+            "Overrides where somebody decided otherwise than posture, as this process last looked at them.",
+            labels=("kind",),
         )
         for kind, count in kinds.items():
             conflicts.add_metric((kind,), count)

@@ -64,6 +64,17 @@ def counts(reader: Reader) -> dict[tuple[Owner, Effect], int]:
     return {(Owner(owner), Effect(effect)): count for owner, effect, count in reader.connection.execute(statement)}
 
 
+def contradicted(reader: Reader) -> int:
+    """For how many (user, device) of all organizations a person and the bridge say the contrary of each other at present."""
+    bridges = _TABLE.alias()
+    pair = [bridges.c[name] == _TABLE.c[name] for name in ("organization_id", "user_id", "device_id")]
+    owners = (_TABLE.c.owner == Owner.PERSON.value, bridges.c.owner == Owner.BRIDGE.value)
+    last = [_lasting(one.c.expires, reader.now) for one in (_TABLE, bridges)]
+    statement = select(func.count()).select_from(_TABLE.join(bridges, and_(*pair)))
+    contrary = statement.where(*owners, *last, _TABLE.c.effect != bridges.c.effect)
+    return int(reader.connection.execute(contrary).scalar_one())
+
+
 def put(transaction: Transaction, override: MobileDeviceAccessOverride) -> int:
     """Create or replace; returns the revision. The user must be in the store."""
     return _OVERRIDES.put(transaction, override)
