@@ -51,6 +51,19 @@ CASES = {
     "ended, was taken back and is not wanted": (DENY, written(expires=NOW), None, Step(Action.FORGET)),
     "ended, was taken back and is kept": (KEEP, written(expires=NOW), None, Step(Action.FORGET)),
     "ended and is still there": (ALLOW, written(expires=NOW), OLD, Step(Action.PUT)),
+    "ended, and somebody has his own now": (
+        DENY,
+        written(expires=NOW),
+        there(owned=False),
+        Step(Action.FORGET, conflict=Conflict.OVERRULED),
+    ),
+    "ended, and somebody has the same now": (ALLOW, written(expires=NOW), there(owned=False), Step(Action.FORGET)),
+    "ended after somebody had edited it": (
+        DENY,
+        written(expires=NOW, theirs_since=NOW),
+        there(owned=False),
+        Step(Action.NOTHING, conflict=Conflict.EDITED),
+    ),
     "would end later by little": (
         ALLOW,
         written(expires=WEEK - SLACK / 2),

@@ -100,6 +100,10 @@ def step(wish: Wish, applied: AppliedOverride | None, present: Present | None, n
     theirs = _theirs(applied, present, now, min(slack, _CLOCKS_DIFFER))
     if present is None and not wish.accounted:
         return Step(Action.NOTHING if applied is None else Action.FORGET)
+    ended = applied is not None and applied.theirs_since is None and not _lasts(applied.expires, now)
+    if ended and present is not None and not present.owned:
+        # ours was at its end, or on its way: this is nothing that somebody made of it
+        return Step(Action.FORGET, conflict=overruled(wish, present.effect))
     if theirs is not None:
         yielded = applied is None or applied.theirs_since is not None
         return Step(Action.NOTHING if yielded else Action.YIELD, conflict=theirs)
