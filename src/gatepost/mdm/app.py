@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from gatepost.mdm.inbox import Inbox
     from gatepost.wire.webhook import Credential, Proof
@@ -43,6 +44,7 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 BODY_SECONDS = 10.0
 RETRY_AFTER_SECONDS = 10
 _QUIET_SECONDS = 60.0
+_PATH = "/mdm/"
 
 _log = structlog.get_logger("gatepost.mdm")
 
@@ -89,13 +91,24 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     missed: Callable[[str], None] = lambda _: None,
     body_seconds: float = BODY_SECONDS,
-) -> Starlette:
+) -> ASGIApp:
     """The webhooks of `receivers`, by source name, and `routes` beside them.
 
     `missed` is told of a source whose notification proved itself and could not be stored: few send it again.
     """
     endpoint = _Endpoint(receivers, inbox, now, registry, missed=missed, body_seconds=body_seconds)
-    return Starlette(routes=[Route("/mdm/{source}", endpoint.answer, methods=["GET", "POST"]), *routes])
+    everything = Starlette(routes=[Route(f"{_PATH}{{source}}", endpoint.answer, methods=["GET", "POST"]), *routes])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        """Notifications without the detour through middleware and routing, which would be a fifth of what they cost."""
+        name = scope.get("path", "").removeprefix(_PATH)
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == _PATH + name and "/" not in name:
+            response = await endpoint.answer(Request({**scope, "path_params": {"source": name}}, receive))
+            await response(scope, receive, send)
+        else:
+            await everything(scope, receive, send)
+
+    return app
 
 
 class _Endpoint:

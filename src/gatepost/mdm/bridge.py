@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -42,6 +43,7 @@ T = TypeVar("T")
 
 _THREADS = 6  # the one that settles, the one that claims, and room for sweeps, deliveries and counting
 _OBSERVE_SECONDS = 10.0
+_PAUSE = timedelta(seconds=0.25)  # an MDM is not asked about one device without a break, whatever storm there is
 
 
 class Bridge:
@@ -63,7 +65,8 @@ class Bridge:
         remote = [one for one in targets if isinstance(one, WorkMailTarget)]
         self._targets = [one.name for one in targets]
         self._delivered = [target_key(one.name) for one in remote]
-        settling = Settling(store, options, self._sources, (local, [one.name for one in remote]), self.metrics)
+        written_at = (local, [one.name for one in remote])
+        settling = Settling(store, options, self._sources, written_at, self.metrics, pause=_PAUSE)
         self._worker = Worker(store, self._call, self._sources, settling, options)
         self._deliveries = [
             Delivery(store, self._call, one, options, sources=self._sources, metrics=self.metrics) for one in remote

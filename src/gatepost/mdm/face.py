@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prometheus_client import CollectorRegistry
-    from starlette.applications import Starlette
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp
 
     from gatepost.mdm.configuration import BridgeConfiguration
     from gatepost.mdm.metrics import BridgeMetrics
@@ -50,7 +50,7 @@ class Face:
         """How the bridge was when it last looked at itself."""
         return self._bridge.watched
 
-    def app(self, registry: CollectorRegistry, routes: Sequence[BaseRoute]) -> Starlette:
+    def app(self, registry: CollectorRegistry, routes: Sequence[BaseRoute]) -> ASGIApp:
         """The webhooks, with `routes` beside them; they count in `registry`."""
         receivers = {
             one.name: Receiver(self._sources[one.name], one.credentials) for one in self._configuration.sources

@@ -98,7 +98,10 @@ class Report:
 
 
 class Settling:
-    """Blocking; one call at a time, as transactions follow each other in any case."""
+    """Blocking; one call at a time, as transactions follow each other in any case.
+
+    A device that was told of while it was asked about is looked at again after a `pause`.
+    """
 
     def __init__(
         self,
@@ -107,9 +110,12 @@ class Settling:
         sources: Iterable[str],
         targets: tuple[LocalTarget | None, Sequence[str]],
         metrics: BridgeMetrics,
+        *,
+        pause: timedelta = timedelta(0),
     ) -> None:
         self._store = store
         self._options = options
+        self._pause = pause
         self._sources = frozenset(sources)
         self._local, self._remote = targets
         self._counted_at = self._local.name if self._local is not None else next(iter(self._remote), "")
@@ -156,6 +162,7 @@ class Settling:
                     local=self._local,
                     organizations=self._options.organizations,
                     counted_at=self._counted_at,
+                    pause=self._pause,
                 )
                 reports = [self._one(turn, one) for one in looked]
                 turn.write()

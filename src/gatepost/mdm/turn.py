@@ -7,6 +7,7 @@ consist of them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatepost.mdm.deciding import Addresses
@@ -29,7 +30,10 @@ Key = tuple[str, str]
 
 
 class Turn:
-    """Made with the claims and what their sources answered; `write` is the last step before the commit."""
+    """Made with the claims and what their sources answered; `write` is the last step before the commit.
+
+    Of a device that was told of meanwhile the next look comes after a `pause`.
+    """
 
     def __init__(
         self,
@@ -39,12 +43,14 @@ class Turn:
         local: LocalTarget | None,
         organizations: Mapping[str, str],
         counted_at: str,
+        pause: timedelta = timedelta(0),
     ) -> None:
         self.transaction = transaction
         self.pairs: Pairs | None = None if local is None else local.pairs(transaction)
         self._local = local
         self._organizations = organizations
         self._counted_at = counted_at
+        self._pause = pause
         self._claims = mdm_work.held(transaction, answers.keys())
         self._keys: dict[str, list[str]] = {}
         for claim in self._claims:
@@ -128,7 +134,7 @@ class Turn:
             self._local.write(self.transaction, self.pairs)
         changed = [(self._before.get(key), one) for key, one in self._now.items() if one is not self._before.get(key)]
         mdm_devices.keep(self.transaction, changed)
-        mdm_work.finish(self.transaction, self._ended, self._claims)
+        mdm_work.finish(self.transaction, self._ended, self._claims, self._pause)
         for urgent, keys in sorted(self._marks.items()):
             mdm_work.dirty_many(self.transaction, keys, urgent=urgent)
         for source, guard in sorted(self._guards.items()):

@@ -119,13 +119,22 @@ def held(writer: Writer, claims: Collection[Claim]) -> dict[Claim, int]:
     return found
 
 
-def finish(writer: Writer, ended: Mapping[Claim, datetime | None], generations: Mapping[Claim, int]) -> None:
-    """`done` for several claims that are `held`: each with when to look again, None where nothing is due."""
+def finish(
+    writer: Writer,
+    ended: Mapping[Claim, datetime | None],
+    generations: Mapping[Claim, int],
+    pause: timedelta = timedelta(0),
+) -> None:
+    """`done` for several claims that are `held`: each with when to look again, None where nothing is due.
+
+    What was told of meanwhile is due after a `pause`.
+    """
     touched, later, over = [], [], []
+    soon = writer.now + pause
     for claim, again in ended.items():
         names = _names(claim) | {"of_generation": claim.generation}
         if generations[claim] != claim.generation:
-            touched.append(_names(claim))
+            touched.append(_names(claim) | {"soon": soon})
         elif again is not None:
             later.append(names | {"again": again})
         else:
@@ -154,7 +163,7 @@ def done(writer: Writer, claim: Claim, again: datetime | None = None) -> bool:
         finished = writer.connection.execute(_FINISH_FOR_NOW, names | {"again": again})
     if finished.rowcount:
         return True
-    return bool(writer.connection.execute(_FINISH_TOUCHED, _names(claim)).rowcount)
+    return bool(writer.connection.execute(_FINISH_TOUCHED, _names(claim) | {"soon": writer.now}).rowcount)
 
 
 def fail(writer: Writer, claim: Claim, error: str, again: datetime, park_after: int) -> bool | None:
@@ -317,7 +326,8 @@ _FINISH = delete(mdm_work).where(_OURS, _UNTOUCHED)
 _FINISH_FOR_NOW = (
     update(mdm_work).where(_OURS, _UNTOUCHED).values(due=bindparam("again", type_=Moment), urgent=False, **_SUCCESS)
 )
-_FINISH_TOUCHED = update(mdm_work).where(_OURS).values(_SUCCESS)
+_SOON = bindparam("soon", type_=Moment)
+_FINISH_TOUCHED = update(mdm_work).where(_OURS).values(due=case((_ROW.due < _SOON, _SOON), else_=_ROW.due), **_SUCCESS)
 _FENCES = (
     select(_ROW.device_key, _ROW.lease_token, _ROW.generation)
     .where(_ROW.source == bindparam("of_source"), _ROW.device_key.in_(bindparam("device_keys", expanding=True)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 _HEAD_BYTES = 65_536  # more than any SDK sends; h11 refuses a longer one, where httptools would take it in
 _HEAD_SECONDS = 20.0  # from the first byte, or from the connection, to the last byte of a head
@@ -64,7 +64,7 @@ class BoundedProtocol(H11Protocol):
             self._head_deadline = None
 
 
-def configuration(app: Starlette, **changed: Any) -> uvicorn.Config:
+def configuration(app: ASGIApp, **changed: Any) -> uvicorn.Config:
     """Uvicorn's settings. It logs errors only: what it warns of is what somebody sent that is no HTTP."""
     return uvicorn.Config(
         app,
@@ -74,6 +74,7 @@ def configuration(app: Starlette, **changed: Any) -> uvicorn.Config:
         log_config=None,
         log_level="error",
         access_log=False,
+        proxy_headers=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=5,
@@ -92,7 +93,7 @@ class _QuietUvicorn(uvicorn.Server):
 class HttpServer:
     """Serves an application on a socket that is bound already, so that a taken port is found out before anything starts."""
 
-    def __init__(self, listener: socket.socket, app: Starlette) -> None:
+    def __init__(self, listener: socket.socket, app: ASGIApp) -> None:
         self._listener = listener
         self.address: tuple[str, int] = listener.getsockname()[:2]
         self._server = _QuietUvicorn(configuration(app))
