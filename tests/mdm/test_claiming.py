@@ -3,7 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.mdm_world import calls, eventually
 
-from gatepost.mdm.claiming import Claiming
+from gatepost.mdm.claiming import Claiming, release_dead
+from gatepost.mdm.identity import this_process
 from gatepost.store import mdm_work
 
 
@@ -102,6 +103,20 @@ def test_what_is_under_way_at_the_end_is_given_back(desk):
 
     claiming(desk, look_after, story)
     assert (backlog(desk).leased, backlog(desk).due) == (0, 1)
+
+
+def test_what_the_dead_had_claimed_is_given_back_and_nothing_else(desk):
+    for key in "123":
+        desk.tell(key)
+    host, boot, pid, _ = this_process().split("/")
+    dead = f"{host}/{boot}/{pid}/1"
+    with desk.store.bookkeeping() as writer:
+        for owner in (dead, this_process(), ""):
+            mdm_work.claim(writer, 120, owner=owner)
+    assert release_dead(desk.store) == 1
+    assert release_dead(desk.store) == 0
+    (claim,) = desk.claim()
+    assert claim.attempts == 2  # it may be this device that kills
 
 
 def backlog(desk):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from gatepost.mdm import observing
+from gatepost.mdm.claiming import release_dead
 from gatepost.mdm.delivery import Delivery
 from gatepost.mdm.first_seen import FirstSeen
 from gatepost.mdm.lasting import lasting
@@ -85,6 +86,9 @@ class Bridge:
 
     async def start(self) -> None:
         """Begin, in the running event loop. Raises StoreError."""
+        released = await self._call(release_dead, self._store)
+        if released:
+            log.info("mdm.claims_of_the_dead", devices=released)
         self._worker.start()
         for delivery in self._deliveries:
             delivery.start()

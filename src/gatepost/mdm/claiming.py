@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
+from gatepost.mdm.identity import is_dead, this_process
 from gatepost.mdm.settling import back_off
 from gatepost.store import mdm_work
 from gatepost.store.database import StoreError
@@ -66,6 +67,7 @@ class Claiming:
         self._limit = limit
         self._park_after = park_after
         self._poll = poll
+        self._owner = this_process()
         self._event = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._claims: set[Claim] = set()
@@ -137,7 +139,11 @@ class Claiming:
         if not due:
             return []
         with self._store.bookkeeping() as writer:
-            return [claim for one in due for claim in mdm_work.claim(writer, LEASE_SECONDS, room[one], sources=[one])]
+            return [
+                claim
+                for one in due
+                for claim in mdm_work.claim(writer, LEASE_SECONDS, room[one], sources=[one], owner=self._owner)
+            ]
 
     def _failed(self, claim: Claim, error: str) -> None:
         with self._store.bookkeeping() as writer:
@@ -147,3 +153,13 @@ class Claiming:
         with self._store.bookkeeping() as writer:
             for claim in sorted(claims, key=lambda one: (one.source, one.device_key)):
                 mdm_work.release(writer, claim)
+
+
+def release_dead(store: Store) -> int:
+    """Give back what processes of this machine had claimed that are not there any more; how much that was."""
+    with store.read() as reader:
+        dead = sorted(one for one in mdm_work.owners(reader) if is_dead(one))
+    if not dead:
+        return 0
+    with store.bookkeeping() as writer:
+        return sum(mdm_work.release_of(writer, one) for one in dead)

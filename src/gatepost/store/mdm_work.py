@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _ROW = mdm_work.c
 _KEY = (_ROW.source, _ROW.device_key)
 _ERROR_CHARACTERS = 1000
+_OWNED = "#"  # between the owner and the random part of a token
 _FREE: dict[str, Any] = {"lease_until": None, "lease_token": None}
 
 
@@ -82,13 +83,15 @@ def dirty_many(
 
 
 def claim(
-    writer: Writer, lease_seconds: float, limit: int = 1, *, sources: Collection[str] | None = None
+    writer: Writer, lease_seconds: float, limit: int = 1, *, sources: Collection[str] | None = None, owner: str = ""
 ) -> list[Claim]:
     """Take at most `limit` devices that are due and that nobody handles: the urgent ones first, then by how long.
 
     Commit before the work begins, and ask the source after that: what is told of meanwhile is then seen or handled again.
+    `owner` says who takes them, for `release_of`.
     """
-    lease = {"lease_until": writer.now + timedelta(seconds=lease_seconds), "lease_token": secrets.token_hex(16)}
+    token = f"{owner}{_OWNED}{secrets.token_hex(16)}"
+    lease = {"lease_until": writer.now + timedelta(seconds=lease_seconds), "lease_token": token}
     claims: list[Claim] = []
     for urgent in (True, False):
         if len(claims) < limit:
@@ -183,6 +186,20 @@ def release(writer: Writer, claim: Claim, again: datetime | None = None) -> bool
     """Give it back as if it had not been tried, to be looked at at once or `again` then; False when the claim is lost."""
     values: dict[str, Any] = {"attempts": _ROW.attempts - 1, **_FREE} | ({} if again is None else {"due": again})
     return bool(writer.connection.execute(update(mdm_work).where(_held(claim)).values(values)).rowcount)
+
+
+def owners(reader: Reader) -> set[str]:
+    """Who has claimed something, and has it still."""
+    tokens = reader.connection.execute(
+        select(_ROW.lease_token).where(_ROW.lease_until > reader.now).distinct()
+    ).scalars()
+    return {owner for token in tokens if (owner := token.rpartition(_OWNED)[0])}
+
+
+def release_of(writer: Writer, owner: str) -> int:
+    """End all leases of an owner who is not there any more; how many those were. The attempts count."""
+    theirs = func.substr(_ROW.lease_token, 1, len(owner) + len(_OWNED)) == owner + _OWNED
+    return writer.connection.execute(update(mdm_work).where(theirs).values(_FREE)).rowcount
 
 
 def parked(
