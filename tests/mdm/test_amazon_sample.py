@@ -16,6 +16,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.store.mdm import next_due
 from tests.support import amazon_sample
 from tests.support.amazon_sample import Sample
 from tests.support.bridge_settings import WEBHOOK_USER, add_workspace_one, webhook_password
@@ -118,7 +119,7 @@ class Both:
         def idle() -> bool:
             with self.store.read() as reader:
                 backlog = mdm_work.backlog(reader, "ws1")
-                retried = [one for one in (mdm_work.next_due(reader, ["ws1"]),) if one is not None]
+                retried = [one for one in (next_due(reader, ["ws1"]),) if one is not None]
                 soon = [one for one in retried if (one - reader.now).total_seconds() < 20]
             return not (backlog.due or backlog.leased or soon)
 

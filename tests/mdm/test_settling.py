@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.store.mdm import next_due
 from tests.support.mdm_world import Desk, MemorySource, posture
 
 from gatepost.engine.posture import Policy
@@ -71,11 +72,11 @@ def test_an_allow_is_looked_at_again_before_it_ends(desk, organization_id, clock
     desk.source.devices["1"] = posture("1", "AAA", clock=clock)
     desk.told("1")
     with desk.store.read() as reader:
-        assert mdm_work.next_due(reader) == clock() + timedelta(hours=168 - 7)
+        assert next_due(reader) == clock() + timedelta(hours=168 - 7)
     clock.forward(hours=162)
     desk.work()
     with desk.store.read() as reader:
-        assert mdm_work.next_due(reader) == clock() + timedelta(hours=6)
+        assert next_due(reader) == clock() + timedelta(hours=6)
     clock.forward(hours=6)  # and the MDM has not heard of it since
     desk.work()
     assert desk.overrides(organization_id) == {}
@@ -148,7 +149,7 @@ def test_an_allow_that_has_ended_and_cannot_be_renewed_is_not_looked_at_without_
     desk.source.devices["1"] = posture("1", "AAA", clock=clock, compliance=compliance)
     assert desk.told("1") == [Outcome.DONE]
     with desk.store.read() as reader:
-        due = mdm_work.next_due(reader)
+        due = next_due(reader)
     assert due is None or due > clock()
 
 
@@ -209,14 +210,14 @@ class TestGone:
         assert desk.effects(organization_id) == {}
         with desk.store.read() as reader:
             assert not mdm_devices.known(reader, "mdm", "1").posture.gone
-            assert mdm_work.next_due(reader) == clock() + CONFIRM_GONE
+            assert next_due(reader) == clock() + CONFIRM_GONE
         clock.forward(minutes=2)
         desk.told("1")
         clock.forward(minutes=3)
         desk.work()
         with desk.store.read() as reader:
             assert mdm_devices.known(reader, "mdm", "1").posture.gone
-            assert mdm_work.next_due(reader) is None
+            assert next_due(reader) is None
 
     def test_what_only_a_sweep_misses_is_asked_again_first(self, desk, organization_id, clock):
         desk.source.devices["1"] = posture("1", "AAA", clock=clock)
@@ -250,7 +251,7 @@ class TestGone:
     def test_a_device_that_was_never_known(self, desk, organization_id):
         assert desk.told("77") == [Outcome.DONE]
         with desk.store.read() as reader:
-            assert mdm_work.next_due(reader) is None
+            assert next_due(reader) is None
 
     def test_an_override_whose_device_is_forgotten_is_taken_away(self, desk, organization_id, clock):
         desk.source.devices["1"] = posture("1", "AAA", clock=clock)
@@ -523,7 +524,7 @@ def test_enrolled_without_a_device_id_is_asked_again_and_again(desk, clock):
     waits = []
     for _ in range(6):
         with desk.store.read() as reader:
-            due = mdm_work.next_due(reader)
+            due = next_due(reader)
         if due is None:
             break
         waits.append((due - clock()).total_seconds())

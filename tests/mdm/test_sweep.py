@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.store.mdm import next_due
 from tests.support.mdm_world import Desk, calls, eventually, posture
 
 from gatepost.mdm import sweep
@@ -72,7 +73,7 @@ def test_a_sweep_finds_what_nobody_told_of(desk, sweeper, fleet, organization_id
     assert len(desk.effects(organization_id)) == 3
     assert (sweeper.state.listed, sweeper.state.sweep_finished_at) == (3, clock())
     with desk.store.read() as reader:
-        due = mdm_work.next_due(reader, [sweep_key("mdm")])
+        due = next_due(reader, [sweep_key("mdm")])
     assert timedelta(hours=5.6) < due - clock() <= timedelta(hours=6)
 
 

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
+from tests.store.mdm import next_due
 from tests.support.mdm_world import posture
 
 from gatepost.mdm.targets.local import LocalTarget
@@ -48,7 +49,7 @@ def test_each_device_sees_what_those_before_it_have_become(desk, clock, turn_of)
     with desk.store.read() as reader:
         assert mdm_devices.known(reader, "mdm", "1") == first.known
         assert mdm_devices.known(reader, "mdm", "2") is None  # nobody said that it is to be remembered
-        assert mdm_work.next_due(reader) is None
+        assert next_due(reader) is None
 
 
 def test_devices_of_others_are_read_when_they_share_a_device_id(desk, clock, turn_of):

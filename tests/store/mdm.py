@@ -8,16 +8,20 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import case, func, select
 from tests.support.postures import NOON, minutes
 
 from gatepost.model import AppliedOverride, Effect, Notification
 from gatepost.store import mdm_applied, mdm_inbox, mdm_work
 from gatepost.store.database import Store
+from gatepost.store.mdm_schema import mdm_work as mdm_work_table
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from multiprocessing.connection import Connection
 
     from gatepost.model import Claim
+    from gatepost.store.database import Reader
 
 
 class Clock:
@@ -145,3 +149,12 @@ def receive_until_killed(url: str, acknowledged: Connection) -> None:
             mdm_inbox.receive(writer, one)
         acknowledged.send(number)
         number += 1
+
+
+def next_due(reader: Reader, sources: Collection[str] | None = None) -> datetime | None:
+    """When the next device can be claimed, which may be past; None: there is none."""
+    row = mdm_work_table.c
+    claimable = case((row.lease_until > row.due, row.lease_until), else_=row.due)
+    where = [row.parked_at.is_(None), *([] if sources is None else [row.source.in_(sorted(sources))])]
+    moment: datetime | None = reader.connection.execute(select(func.min(claimable)).where(*where)).scalar()
+    return moment

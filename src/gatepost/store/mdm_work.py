@@ -251,14 +251,6 @@ def due_sources(reader: Reader, sources: Collection[str]) -> list[str]:
     return sorted(reader.connection.execute(select(_ROW.source).where(*where).distinct()).scalars())
 
 
-def next_due(reader: Reader, sources: Collection[str] | None = None) -> datetime | None:
-    """When the next device can be claimed, which may be past; None: there is none."""
-    claimable = case((_ROW.lease_until > _ROW.due, _ROW.lease_until), else_=_ROW.due)
-    where = [_ROW.parked_at.is_(None), *_of(sources)]
-    moment: datetime | None = reader.connection.execute(select(func.min(claimable)).where(*where)).scalar()
-    return moment
-
-
 def _claimable(now: datetime, sources: Collection[str] | None) -> Select[Any]:
     free = or_(_ROW.lease_until.is_(None), _ROW.lease_until < now)
     return select(*_KEY).where(_ROW.due <= now, free, _ROW.parked_at.is_(None), *_of(sources)).order_by(_ROW.due)
