@@ -136,7 +136,7 @@ def test_moments_begin_once_and_end_with_another_state():
     assert after(pending, {}) == managed(compliant_since=minutes(1))
     assert after({}, pending) == managed(pending_since=minutes(1))
     assert after({}, {"compromised": True}, {}) == managed(compliant_since=minutes(2))
-    left = Moments(left_since=minutes(1))
+    left = managed(left_since=minutes(1))
     assert after(pending, {"gone": True}) == after(pending, {"managed": Managed.NO}) == left
     assert (
         after({}, {"managed": Managed.NO}, {"managed": Managed.UNKNOWN}, {"managed": Managed.NO, "gone": True}) == left
@@ -145,6 +145,8 @@ def test_moments_begin_once_and_end_with_another_state():
     again = after({"managed": Managed.NO}, {})
     assert (again.managed_since, again.left_since) == (minutes(1), None)
     assert after({}, {"managed": Managed.UNKNOWN}).managed_since == NOON
+    again = after({}, {"managed": Managed.NO}, {})
+    assert (again.managed_since, again.left_since) == (minutes(2), None)
     assert after({"device_ids": ()}, {"device_ids": (), **pending}).without_ids_since == NOON
     assert after({"device_ids": ()}, {}).without_ids_since is None
     assert after({"device_ids": (), "managed": Managed.NO}).without_ids_since is None

@@ -93,9 +93,11 @@ def test_a_device_that_moved_to_another_mdm_is_as_that_one_says():
     assert effects(still_there, came) == {(ALICE, "EAS1"): DENY}
 
 
-def test_records_without_dates_are_ordered_by_when_they_were_seen_to_change():
+def test_records_without_dates_are_ordered_by_when_they_were_first_seen_managed():
     undated = {"state_time": None}
-    old = a_known_device("7", managed=Managed.NO, moments=Moments(left_since=minutes(-30)), **undated)
+    # that the old one has left is seen by a sweep, long after the new one has come
+    seen = Moments(managed_since=minutes(-30), left_since=minutes(-1))
+    old = a_known_device("7", managed=Managed.NO, moments=seen, **undated)
     for new in (
         a_known_device("8", moments=Moments(managed_since=minutes(-20)), **undated),
         a_known_device("8", moments=Moments(managed_since=minutes(-20))),
@@ -105,6 +107,14 @@ def test_records_without_dates_are_ordered_by_when_they_were_seen_to_change():
     assert effects(old, before) == {(ALICE, "EAS1"): DENY}
     of_old = a_known_device("7", managed=Managed.NO, **undated)
     assert effects(of_old, before) == {(ALICE, "EAS1"): ALLOW}
+
+
+def test_whose_a_device_is_is_for_its_own_source_to_say():
+    people = {"ws1": {ALICE: "a/alice"}, "fleet": {BOB: "b/bob"}}
+    mine = a_known_device()
+    theirs = a_known_device("8", source="fleet", user_addresses=(BOB,), compromised=True)
+    found = wanted([mine, theirs], POLICY, NOON, by_source=lambda source: people[source].get)
+    assert {pair: one.effect for pair, one in found.items()} == {("a/alice", "EAS1"): ALLOW, ("b/bob", "EAS1"): DENY}
 
 
 def test_a_device_of_nobody_has_a_say_about_its_device_ids_and_lets_nobody_in():

@@ -10,7 +10,7 @@ from tests.support.workmail import CONFIGURATION, UNANSWERED, WorkMailInMemory, 
 from gatepost.engine.posture import Policy
 from gatepost.mdm.delivery import Delivery
 from gatepost.mdm.options import BridgeOptions
-from gatepost.mdm.settling import Settling
+from gatepost.mdm.settling import Outcome, Settling
 from gatepost.mdm.targets.mark import read_mark
 from gatepost.mdm.targets.workmail import WorkMailTarget
 from gatepost.model import Compliance, Effect
@@ -323,8 +323,76 @@ class TestErrors:
         cloud.device("AAA", compromised=True)
         assert set(cloud.memory.effects()) == {"BBB"}
 
+    def test_whoever_is_not_enabled_keeps_what_is_remembered(self, cloud, clock, monkeypatch):
+        cloud.device()
+
+        def disabled(**_):
+            raise refused("EntityStateException")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(cloud.memory, "get_mobile_device_access_override", disabled)
+            clock.forward(hours=8)
+            cloud.device()
+        assert [one.doubtful_since for one in cloud.rows] == [clock()]
+        cloud.device(compromised=True)
+        assert cloud.memory.overrides == {}
+
+
+class TestGuardWhereUsersAreOnlyThere:
+    """Amazon WorkMail is the only target, and nobody of it is a user here."""
+
+    @pytest.fixture
+    def fleet(self, desk, threads, clock):
+        cloud = Cloud(desk, threads)
+
+        def fleet(**fields):
+            for number in range(30):
+                key, user = str(number), f"u{number}@elsewhere.example"
+                cloud.memory.users[user] = f"S-{number + 10}"
+                desk.source.devices[key] = posture(key, f"ID{key}", user=user, clock=clock, **fields)
+
+        fleet()
+        cloud.fleet = fleet
+        self.swept(cloud)
+        assert len(cloud.memory.overrides) == 30
+        return cloud
+
+    def swept(self, cloud):
+        for key in cloud.desk.source.devices:
+            cloud.desk.tell(key, urgent=False)
+        outcomes = cloud.desk.work()
+        cloud.deliver()
+        return outcomes
+
+    def test_what_is_in_order_is_not_held(self, fleet):
+        assert set(self.swept(fleet)) == {Outcome.DONE}
+        assert len(fleet.memory.overrides) == 30
+
+    def test_a_mass_change_is(self, fleet):
+        fleet.fleet(compliance=Compliance.NON_COMPLIANT)
+        assert self.swept(fleet).count(Outcome.HELD) >= 24
+        assert len(fleet.memory.overrides) >= 24
+
 
 class TestDrift:
+    def test_what_was_taken_away_while_everything_was_listed_is_not_taken_over(self, cloud):
+        """The listing is of before, and the delivery was faster."""
+        cloud.device()
+        listed = asyncio.run(all_of(cloud.delivery._target))
+        cloud.device(compromised=True)
+        assert cloud.memory.overrides == {}
+
+        async def old():
+            for one in listed:
+                yield one
+
+        cloud.delivery._target.list = old
+        cloud.look_through()
+        assert cloud.rows == []
+        cloud.device()
+        assert cloud.memory.effects() == {"AAA": "ALLOW"}
+        assert cloud.conflicts == set()
+
     @pytest.mark.parametrize("gone", [False, True])
     def test_what_one_bridge_has_noticed_another_repairs(self, cloud, gone):
         """Ours, but an older one than the last that was written: a restored backup, or somebody else's late write."""
@@ -387,6 +455,10 @@ class TestDrift:
         cloud.look_through()
         with cloud.desk.store.read() as reader:
             assert mdm_work.backlog(reader, KEY).due == 0
+
+
+async def all_of(target):
+    return [one async for one in target.list()]
 
 
 def test_side_by_side_with_the_store(desk, threads, organization_id):

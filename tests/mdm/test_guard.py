@@ -60,9 +60,21 @@ def test_a_device_without_an_allow_is_not_counted():
     guard = new(10)
     guard.saw("0", allowed=False)
     assert (guard.looked, guard.changed) == (0, {})
+
+
+def test_one_that_has_turned_stays_so_until_it_is_seen_with_an_allow():
+    guard = new(10)
     guard.may_turn("1")
-    guard.saw("1", allowed=False)
+    guard.saw("1", allowed=False)  # a late notification of what was written
+    assert (guard.looked, guard.turned) == (1, 1)
+    guard.saw("1", allowed=True)
     assert (guard.looked, guard.turned) == (1, 0)
+
+
+def test_few_that_were_looked_at_show_nothing():
+    assert not new(10, looks={str(number): False for number in range(7)}).covers
+    assert new(10, looks={str(number): False for number in range(8)}).covers
+    assert new(0).covers
 
 
 def test_settled_all_allows_count():

@@ -26,8 +26,9 @@ def test_whoever_has_its_number_now_is_somebody_else():
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_of_another_machine_nothing_is_known(place):
+def test_of_another_machine_or_another_container_nothing_is_known(place):
     parts = this_process().split("/")
+    assert "pid:[" in parts[1]  # the namespace of process numbers
     parts[place] += "x"
     parts[3] = "1"
     assert not is_dead("/".join(parts))

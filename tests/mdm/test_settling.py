@@ -317,6 +317,28 @@ class TestOwnership:
         assert desk.effects(organization_id) == {"AAA": "ALLOW"}
 
 
+class TestTenants:
+    """Two MDMs, each with users of an organization of its own."""
+
+    def test_one_has_no_say_about_the_phones_of_the_other(self, desk, context, organization_id, clock):
+        other = organizations.create(context, alias="other", domains=["other.example"])
+        second = MemorySource(clock, "second")
+        desk.options = BridgeOptions(
+            policy=Policy(write_deny=True), organizations={"mdm": organization_id, "second": other}
+        )
+        desk.more = (second,)
+        desk.__post_init__()
+        desk.source.devices["1"] = posture("1", "AAA", clock=clock)
+        mallory = {"user": "mallory@other.example", "compliance": Compliance.NON_COMPLIANT}
+        second.devices["1"] = posture("1", "AAA", clock=clock, **mallory)
+        for _ in range(3):
+            for source in ("mdm", "second"):
+                desk.tell("1", source=source)
+                desk.work()
+                assert desk.effects(organization_id) == {"AAA": "ALLOW"}
+        assert desk.effects(other) == {"AAA": "DENY"}
+
+
 class TestOtherNames:
     """Notifications that call a device by another key than its record has."""
 
@@ -399,10 +421,10 @@ class TestFailures:
             desk.tell(key)
         remembered = desk.settling._remembered
 
-        def poisoned(turn, looked, addresses):
+        def poisoned(turn, looked):
             if looked.claim.device_key == "2":
                 raise error
-            return remembered(turn, looked, addresses)
+            return remembered(turn, looked)
 
         monkeypatch.setattr(desk.settling, "_remembered", poisoned)
         assert desk.work(1) == [Outcome.DONE, Outcome.FAILED, Outcome.DONE]

@@ -347,6 +347,98 @@ def asked(desk):
         return mdm_work.backlog(reader, sweep_key("mdm")).due
 
 
+class TestGuardAgainstTricks:
+    """What an MDM in trouble may do beside answering wrongly at once."""
+
+    def held(self, desk, sweeper, fleet, clock):
+        fleet(40)
+        sweeper.sweep()
+        clock.forward(seconds=1)
+        fleet(40, compliance=Compliance.NON_COMPLIANT)
+        sweeper.sweep()
+        assert sweeper.state.guard is not None
+
+    def test_a_sweep_that_nobody_answers_lifts_nothing(self, desk, sweeper, fleet, organization_id, clock):
+        self.held(desk, sweeper, fleet, clock)
+        for _ in range(5):
+            clock.forward(minutes=10)
+            desk.source.errors.extend([SourceUnavailable("too often", 600)] * 80)
+            sweeper.sweep()
+            assert sweeper.state.guard is not None
+            desk.source.errors.clear()
+            clock.forward(minutes=11)
+            desk.work()
+        assert len(desk.effects(organization_id)) == 35
+
+    def test_a_late_notification_of_what_has_turned_makes_no_room_for_more(
+        self, desk, sweeper, fleet, organization_id, clock
+    ):
+        fleet(30)
+        sweeper.sweep()
+        clock.forward(seconds=1)
+        sweeper.sweep(settle=False)
+        fleet(30, compliance=Compliance.NON_COMPLIANT)
+        for claims in iter(lambda: desk.claim(limit=5), []):
+            desk.settling.settle([desk.look(claim) for claim in claims])
+            for claim in claims:
+                if f"ID{claim.device_key}" not in desk.effects(organization_id):
+                    desk.tell(claim.device_key)
+                    (again,) = desk.claim(limit=1)
+                    desk.settling.settle([desk.look(again)])
+        assert len(desk.effects(organization_id)) == 25
+        assert sweeper.state.guard is not None
+
+    def test_a_listing_that_fails_again_and_again_counts_on(self, desk, sweeper, fleet, organization_id, clock):
+        fleet(100)
+        sweeper.sweep()
+        clock.forward(seconds=1)
+        fleet(100, compliance=Compliance.NON_COMPLIANT)
+        listing = desk.source.list
+
+        async def breaks(progress=None):
+            found = 0
+            async for key in listing(progress):
+                yield key
+                found += 1
+                if found == 60:
+                    raise SourceUnavailable("away")
+
+        for _ in range(6):
+            desk.source.list = breaks
+            sweeper.sweep(settle=False)
+            desk.work(1)
+            clock.forward(minutes=6)
+        assert len(desk.effects(organization_id)) >= 80
+        desk.source.list = listing
+
+    def test_a_confirmation_is_not_used_up_by_the_sweep_before(self, desk, sweeper, fleet, organization_id, clock):
+        self.held(desk, sweeper, fleet, clock)
+        sweeper.sweep(settle=False)
+        clock.forward(seconds=1)
+        with desk.store.bookkeeping() as writer:
+            mdm_sources.change(writer, "mdm", guard_confirmed_at=writer.now)
+        desk.work()
+        asyncio.run(sweeper.sweeps.look())
+        assert sweeper.state.guard_confirmed_at is not None
+        assert sweeper.state.guard is not None
+        clock.forward(seconds=1)
+        sweeper.sweep()
+        assert desk.effects(organization_id) == {}
+        assert sweeper.state.guard is None
+
+    def test_a_sweep_that_lost_its_lease_says_nothing(self, desk, sweeper, fleet, clock):
+        fleet(2)
+        sweeper.sweeps.ask(["mdm"])
+        with desk.store.bookkeeping() as writer:
+            (slow,) = mdm_work.claim(writer, 60, sources=[sweep_key("mdm")])
+        before = sweeper.state
+        clock.forward(seconds=61)
+        with desk.store.bookkeeping() as writer:
+            assert mdm_work.claim(writer, 60, sources=[sweep_key("mdm")])
+        sweeper.sweeps._finish(slow, before, {"0", "1"})
+        assert sweeper.state == before
+
+
 class TestSeveralBridges:
     """Two processes over one store."""
 

@@ -113,6 +113,6 @@ def test_what_is_read_for_many_takes_as_many_statements_as_for_one(desk, clock, 
         turn = turn_of(transaction, claims, answers)
         for key, answer in answers.items():
             turn.related(mdm_devices.after(turn.remembered("mdm", key), answer).known)
-            assert turn.addresses("mdm").user_of(f"u{key}@example.com")
+            assert turn.everybody.of("mdm")(f"u{key}@example.com")
             assert turn.pairs.of_device("mdm", key) == []
     assert len([one for one in statements if "SELECT" in one.upper()]) <= 13

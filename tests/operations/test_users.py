@@ -410,6 +410,14 @@ class TestEnrollAll:
             again = users.enroll_all(context, transaction, organization, some)
         assert {key: one.user_id for key, one in again.items()} == {key: one.user_id for key, one in found.items()}
 
+    def test_a_name_that_is_an_address_of_another_is_looked_at_by_itself(self, context, store, directories):
+        odd = ["x@example.net", "x@example.net@example.com"]
+        with store.begin() as transaction:
+            organization = organization_rows.get(transaction, directories[0])
+            found = users.enroll_all(context, transaction, organization, odd)
+        logins = [login for one in found.values() for login in {one.name, one.email}]
+        assert len(logins) == len(set(logins))
+
     def test_in_a_closed_directory_nobody_is_taken_up(self, context, store):
         organization_id = organizations.create(context, alias="c", domains=["c.example"], directory=Directory.CLOSED)
         with store.begin() as transaction:

@@ -103,3 +103,22 @@ def test_doubted_until_it_is_written_anew(store):
         assert doubted == replace(one, doubtful_since=writer.now)
         mdm_applied.put(writer, one)
         assert mdm_applied.get(writer, *named(one)) == one
+
+
+def test_what_is_new_is_remembered_only_where_nothing_is(store):
+    one = an_applied_override()
+    with store.bookkeeping() as writer:
+        assert mdm_applied.put_new(writer, one)
+        assert not mdm_applied.put_new(writer, replace(one, effect=Effect.DENY))
+        assert mdm_applied.get(writer, *named(one)) == one
+
+
+def test_devices_with_an_allow_are_counted_and_not_their_overrides(store):
+    put(
+        store,
+        an_applied_override(),
+        an_applied_override(device_id="EAS2"),
+        an_applied_override(device_id="EAS3", device_key="8"),
+    )
+    with store.read() as reader:
+        assert mdm_applied.allowed(reader, "local", "ws1") == 2

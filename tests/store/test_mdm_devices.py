@@ -97,7 +97,7 @@ def test_moments_are_remembered_from_one_posture_to_the_next(store):
     assert device.moments == known(store).moments == moments
     moments = Moments(compliant_since=minutes(6), managed_since=NOON)
     assert put(store, a_posture(observed_at=minutes(6))).moments == moments
-    moments = Moments(left_since=minutes(7))
+    moments = Moments(managed_since=NOON, left_since=minutes(7))
     put(store, a_posture(observed_at=minutes(7), managed=Managed.NO))
     assert known(store).moments == moments
 
@@ -144,7 +144,7 @@ def test_gone_is_what_was_known_last(store):
     assert (tombstone.addresses, tombstone.device_ids, tombstone.moments) == (
         (ALICE,),
         ("EAS1",),
-        Moments(left_since=minutes(6)),
+        Moments(managed_since=NOON, left_since=minutes(6)),
     )
     assert gone(store, minutes(60)) == tombstone  # since when it is gone stays
     with store.read() as reader:

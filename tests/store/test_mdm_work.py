@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from sqlalchemy import text
-from tests.store.mdm import Clock, World, claim, dirty
+from tests.store.mdm import Clock, World, claim, dirty, next_due
 from tests.support.postures import NOON, minutes
 
 from gatepost.model import Parked
@@ -157,7 +157,7 @@ def test_a_failure_waits_and_the_last_one_parks(store, clock):
     assert claim(store) == []
     with store.read() as reader:
         assert mdm_work.parked(reader) == [Parked("ws1", "7", 3, "no answer", minutes(2))]
-        assert mdm_work.next_due(reader) is None
+        assert next_due(reader) is None
     assert backlog(store) == (0, 0, 0, 1)
 
 
@@ -237,18 +237,18 @@ def test_given_back_it_was_not_tried(store, clock):
 
 
 def test_when_there_is_something_to_do_next(store, clock):
-    def next_due(**how):
+    def due_next(**how):
         with store.read() as reader:
-            return mdm_work.next_due(reader, **how), mdm_work.backlog(reader).oldest_due
+            return next_due(reader, **how), mdm_work.backlog(reader).oldest_due
 
-    assert next_due() == (None, None)
+    assert due_next() == (None, None)
     dirty(store, "7", due=minutes(5))
-    assert next_due() == (minutes(5), None)
+    assert due_next() == (minutes(5), None)
     dirty(store, "8", due=minutes(-5))
-    assert next_due() == (minutes(-5), minutes(-5))
+    assert due_next() == (minutes(-5), minutes(-5))
     claim(store)
-    assert next_due() == (minutes(1), minutes(-5))  # when the lease ends
-    assert next_due(sources=["fleet"])[0] is None
+    assert due_next() == (minutes(1), minutes(-5))  # when the lease ends
+    assert due_next(sources=["fleet"])[0] is None
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # SQLite: one writer at a time
@@ -335,3 +335,23 @@ def test_sources_of_which_something_is_due(store, clock):
     assert due() == []
     clock.at(6)
     assert due() == ["fleet", "ws1"]
+
+
+def test_of_two_claims_of_one_device_the_one_that_holds_counts(store, clock):
+    dirty(store, "7")
+    (slow,) = claim(store)
+    clock.at(2)
+    (new,) = claim(store)
+    with store.bookkeeping() as writer:
+        assert list(mdm_work.held(writer, [slow, new])) == list(mdm_work.held(writer, [new, slow])) == [new]
+        assert mdm_work.is_claimed(writer, "ws1", "7")
+        assert mdm_work.done(writer, new)
+        assert not mdm_work.is_claimed(writer, "ws1", "7")
+
+
+def test_what_was_given_up_is_brought_back_by_a_sweep_as_any_other(store, clock):
+    dirty(store, "7", urgent=True)
+    (one,) = claim(store)
+    assert fail(store, one, park_after=1)
+    dirty(store, "7")
+    assert [one.urgent for one in claim(store)] == [False]

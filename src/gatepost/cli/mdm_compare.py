@@ -18,9 +18,9 @@ from gatepost.cli.mdm_reading import STORE, WORKMAIL, read_bridge, require_sourc
 from gatepost.cli.opening import acting, opened
 from gatepost.cli.options import AsJson, Config
 from gatepost.cli.screen import answers, print_json, remarks, table
-from gatepost.engine.posture import Expression, Policy, Verdict, assess, combine, express, pairs_of, wanted
+from gatepost.engine.posture import Expression, Policy, Verdict, assess, express, wanted
 from gatepost.mdm.configuration import BridgeConfiguration
-from gatepost.mdm.deciding import Addresses
+from gatepost.mdm.deciding import Addresses, Everybody
 from gatepost.mdm.targets.workmail import TargetRefused, TargetUnavailable, WorkMailTarget
 from gatepost.model import Effect, KnownDevice, Owner
 from gatepost.operations import mobile_device_access_overrides
@@ -104,20 +104,17 @@ def compare(*, config: Config = None, as_json: AsJson = False) -> None:
 
 def _here(reader: Reader, context: Context, bridge: BridgeConfiguration, asked: _Asked) -> dict[_Pair, str | None]:
     """What is in force in this store for each pair, and whose it is; users are looked for where each source has them."""
-    verdicts: dict[tuple[str, str], list[Verdict]] = {}
+    everybody = Everybody(reader, bridge.organizations)
     views: list[_View] = []
     for source in bridge.sources:
         mine = [one for one in asked.devices if one.posture.source == source.name]
-        addresses = _looked_up(reader, source.organization_id, asked.devices)
-        views.append((mine, addresses.user_of))
-        theirs = {pair for one in mine for pair in pairs_of(one, addresses.user_of)}
-        for key, verdict in wanted(asked.devices, asked.policy, asked.now, user_of=addresses.user_of).items():
-            if key in theirs:
-                verdicts.setdefault(key, []).append(verdict)
+        _look_up(everybody.addresses(source.name), mine)
+        views.append((mine, everybody.of(source.name)))
+    verdicts = wanted(asked.devices, asked.policy, asked.now, by_source=everybody.of)
     names = _names(views)
     found: dict[_Pair, str | None] = dict.fromkeys(_strangers(views, asked), _NOBODY)
-    for (user, device_id), said in verdicts.items():
-        for pair in _compared(names[user], device_id, combine(said), asked.policy):
+    for (user, device_id), verdict in verdicts.items():
+        for pair in _compared(names[user], device_id, verdict, asked.policy):
             organization_id, _, user_id = user.partition("/")
             both = mobile_device_access_overrides.both(reader, organization_id, user_id, device_id)
             counts = mobile_device_access_overrides.in_force(context, both)
@@ -139,12 +136,11 @@ async def _there(target: WorkMailTarget, asked: _Asked) -> dict[_Pair, str | Non
     return found
 
 
-def _looked_up(reader: Reader, organization_id: str | None, devices: Iterable[KnownDevice]) -> Addresses:
-    """Whose the devices' addresses are, found together and not one by one."""
-    addresses, every = Addresses(reader, organization_id), _addresses(devices)
+def _look_up(addresses: Addresses, devices: Iterable[KnownDevice]) -> None:
+    """Find whose the devices' addresses are together, and not one by one."""
+    every = _addresses(devices)
     for start in range(0, len(every), _TOGETHER):
         addresses.look_up(every[start : start + _TOGETHER])
-    return addresses
 
 
 def _compared(name: str, device_id: str, verdict: Verdict, policy: Policy) -> Iterator[_Pair]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatepost.cli.asking import name_of
 from gatepost.cli.screen import moment
-from gatepost.mdm.deciding import Addresses, claimed_ids, decide
+from gatepost.mdm.deciding import Addresses, Everybody, claimed_ids, decide
 from gatepost.mdm.sources.base import Gone, SourceError
 from gatepost.mdm.sources.build import build_source
 from gatepost.mdm.targets.base import TOLD, Action, slack_of
@@ -122,11 +122,14 @@ def _judge(
     """As the worker does it, in a transaction that is not committed."""
     found: list[WouldChange] = []
     with _rolled_back(store) as writer:
-        addresses = Addresses(writer, configuration.organization_id)
-        known = [_kept(writer, configuration, addresses, answer) for answer in answers]
+        everybody = Everybody(writer, bridge.organizations)
+        addresses = everybody.addresses(configuration.name)
+        # in the order in which the bridge locks them, or the two might wait for each other
+        ordered = sorted(answers, key=lambda one: one.device_key)
+        known = [_kept(writer, configuration, addresses, answer) for answer in ordered]
         for one in known:
             if one is not None:
-                found += _of_device(store, writer, bridge, addresses, one)
+                found += _of_device(store, writer, bridge, everybody, one)
     return found
 
 
@@ -153,14 +156,14 @@ def _rolled_back(store: Store) -> Iterator[Writer]:
 
 
 def _of_device(
-    store: Store, writer: Writer, bridge: BridgeConfiguration, addresses: Addresses, known: KnownDevice
+    store: Store, writer: Writer, bridge: BridgeConfiguration, everybody: Everybody, known: KnownDevice
 ) -> Iterator[WouldChange]:
     names = [one.name for one in bridge.sources]
     target = LocalTarget(store)
     pairs = target.pairs(writer)
     written = pairs.of_device(known.posture.source, known.posture.device_key)
     related = mdm_devices.related(writer, known)
-    wishes = decide(related, known, addresses, bridge.policy, writer.now, sources=names, written=written).wishes
+    wishes = decide(related, known, everybody, bridge.policy, writer.now, sources=names, written=written).wishes
     for planned in target.plan(writer, pairs, wishes, slack_of(bridge.policy)):
         present = None if planned.present is None else planned.present.effect
         yield from _changed(writer, planned.wish, planned.step, present)

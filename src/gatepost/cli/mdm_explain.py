@@ -18,7 +18,7 @@ from gatepost.cli.screen import answers, moment, print_json
 from gatepost.engine import Decision, decide
 from gatepost.engine.posture import Verdict, assess, wanted
 from gatepost.mdm.configuration import BridgeConfiguration
-from gatepost.mdm.deciding import Addresses
+from gatepost.mdm.deciding import Everybody
 from gatepost.model import (
     AppliedOverride,
     Effect,
@@ -74,8 +74,8 @@ def _find(reader: Reader, bridge: BridgeConfiguration, rules: Rules, user_id: st
     names = [one.name for one in bridge.sources]
     known = [one for one in mdm_devices.find(reader, device_id=device_id) if one.posture.source in names]
     organization_id = rules.ruleset.organization.organization_id
-    addresses = Addresses(reader, organization_id)
-    verdicts = wanted(known, bridge.policy, reader.now, user_of=addresses.user_of)
+    everybody = Everybody(reader, bridge.organizations)
+    verdicts = wanted(known, bridge.policy, reader.now, by_source=everybody.of)
     pair = (organization_id, user_id, device_id)
     theirs = (rules.ruleset.overrides, rules.ruleset.bridge_overrides)
     keys = {(one.posture.source, one.posture.device_key) for one in known}

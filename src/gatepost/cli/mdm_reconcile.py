@@ -73,7 +73,7 @@ def _found(reader: Reader, names: tuple[str, ...], device: str) -> list[tuple[st
 def _confirm(store: Store, names: tuple[str, ...]) -> None:
     with store.bookkeeping() as writer:
         held = [name for name in names if stands(mdm_sources.get(writer, name))]
-        for name in held:
+        for name in sorted(held):  # as everybody locks them
             mdm_sources.change(writer, name, guard_confirmed_at=writer.now)
     if not held:
         raise Failure(ExitCode.NOT_FOUND, f"nothing is held back at {', '.join(names)}: see `gatepost mdm status`")

@@ -114,9 +114,9 @@ def remember(before: Moments | None, posture: Posture) -> Moments:
     managed_since, left_since = before.managed_since, before.left_since
     if posture.managed is Managed.NO or posture.gone:
         left_since = left_since or (posture.observed_at if managed_since is not None else None)
-        managed_since = None
     elif posture.managed is Managed.YES:
-        managed_since, left_since = managed_since or posture.observed_at, None
+        managed_since = managed_since if managed_since is not None and left_since is None else posture.observed_at
+        left_since = None
     return Moments(
         pending_since=pending_since if pending or (_says_nothing(posture) and not posture.gone) else None,
         compliant_since=before.compliant_since or posture.observed_at if compliant else None,

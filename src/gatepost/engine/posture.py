@@ -61,17 +61,20 @@ def wanted(
     now: datetime,
     *,
     user_of: Callable[[str], str | None] = str,
+    by_source: Callable[[str], Callable[[str], str | None]] | None = None,
 ) -> dict[tuple[str, str], Verdict]:
     """The verdict for each (user, DeviceId) that any of the devices has or had.
 
     `devices` must hold every device that ever had one of the DeviceIds in question (`store.mdm_devices.related`).
-    `user_of` says whose an address is: two addresses of one user make one pair; None: nobody's, left out.
+    `user_of` says whose an address is: two addresses of one user make one pair; None: nobody's, left out. `by_source` answers
+    that for each source, where sources have users of different organizations.
     """
     said: dict[tuple[str, str], list[_Voice]] = {}
     ownerless: list[KnownDevice] = []
     for known in devices:
-        pairs = pairs_of(known, user_of)
-        today = set() if known.posture.gone else _pairs(known.posture.user_addresses, known.posture.device_ids, user_of)
+        its = user_of if by_source is None else by_source(known.posture.source)
+        pairs = pairs_of(known, its)
+        today = set() if known.posture.gone else _pairs(known.posture.user_addresses, known.posture.device_ids, its)
         verdict = assess(known.posture, policy, now, known.moments)
         for pair in today | pairs:
             said.setdefault(pair, []).append(
@@ -170,8 +173,8 @@ def _superseded(old: _Voice, live: _Voice) -> bool:
 
 
 def _older(old: KnownDevice, live: KnownDevice) -> bool:
-    """Whether a record that its source has let go of is of before the live one; undated, by when each was seen to be so."""
+    """Whether a record that its source has let go of is of before the live one; undated, by when each was first seen managed."""
     if old.posture.state_time is not None and live.posture.state_time is not None:
         return dated(old.posture) < dated(live.posture)
-    left, came = old.moments.left_since, live.moments.managed_since
-    return left is None or (came is not None and left < came)
+    was, came = old.moments.managed_since, live.moments.managed_since
+    return was is None or (came is not None and was < came)

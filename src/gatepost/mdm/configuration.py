@@ -69,3 +69,8 @@ class BridgeConfiguration:
     workers: int = 32
     park_after: int = 12
     keep_days: float = 14.0
+
+    @property
+    def organizations(self) -> dict[str, str]:
+        """Where each source's users are looked for, where that is said."""
+        return {one.name: one.organization_id for one in self.sources if one.organization_id is not None}

@@ -12,7 +12,7 @@ from gatepost.model import Effect, OrganizationState, enrolled_user_id
 from gatepost.store import devices, organizations, users
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from gatepost.engine.posture import Policy, Verdict
@@ -40,8 +40,8 @@ class Decided:
 class Users(Protocol):
     """Whose addresses are; a user is `<organization id>/<user id>`."""
 
-    def user_of(self, address: str) -> str | None:
-        """The user; None: nobody's."""
+    def of(self, source: str) -> Callable[[str], str | None]:
+        """Whose an address is that the source names; None: nobody's."""
 
     def to_be_taken_up(self, user: str) -> str | None:
         """The address of a user who is not in the directory yet."""
@@ -63,6 +63,10 @@ class Addresses:
         if address not in self._found:
             self.look_up([address])
         return self._found[address]
+
+    def of(self, source: str) -> Callable[[str], str | None]:  # noqa: ARG002 - all have the same
+        """For `decide`, where all sources have their users here."""
+        return self.user_of
 
     def to_be_taken_up(self, user: str) -> str | None:
         """The address of a user who is not in the directory yet."""
@@ -115,6 +119,34 @@ class Addresses:
         return self._organizations[domain]
 
 
+class Everybody:
+    """Whose addresses are, for each source in its own `organizations`; in one snapshot."""
+
+    def __init__(self, reader: Reader, organizations: Mapping[str, str]) -> None:
+        self._reader = reader
+        self._organizations = organizations
+        self._addresses: dict[str | None, Addresses] = {}
+
+    def addresses(self, source: str) -> Addresses:
+        """Of the source's organization."""
+        organization_id = self._organizations.get(source)
+        if organization_id not in self._addresses:
+            self._addresses[organization_id] = Addresses(self._reader, organization_id)
+        return self._addresses[organization_id]
+
+    def of(self, source: str) -> Callable[[str], str | None]:
+        """Whose an address is that the source names; None: nobody's."""
+        return self.addresses(source).user_of
+
+    def to_be_taken_up(self, user: str) -> str | None:
+        """The address of a user who is not in the directory yet."""
+        return next((found for one in self._addresses.values() if (found := one.to_be_taken_up(user))), None)
+
+    def user(self, user: str) -> User | None:
+        """The user as the directory has him, whose address was asked for; None where he is not there yet."""
+        return next((found for one in self._addresses.values() if (found := one.user(user)) is not None), None)
+
+
 def decide(
     related: Iterable[KnownDevice],
     known: KnownDevice,
@@ -131,9 +163,11 @@ def decide(
     `written` for the device's sake and is not accounted for any more is to be taken away.
     """
     speaking = [one for one in related if one.posture.source in sources]
-    verdicts = wanted(speaking, policy, now, user_of=addresses.user_of)
+    verdicts = wanted(speaking, policy, now, by_source=addresses.of)
     # a device of nobody's has a say about whoever has its DeviceIds
-    mine = pairs_of(known, addresses.user_of) or {pair for pair in verdicts if pair[1] in known.device_ids}
+    mine = pairs_of(known, addresses.of(known.posture.source)) or {
+        pair for pair in verdicts if pair[1] in known.device_ids
+    }
     keys = {pair: (*pair[0].split("/", 1), pair[1]) for pair in verdicts}
     accounted = {(one.organization_id, one.user_id, one.device_id) for one in written}
     pairs = [pair for pair in verdicts if pair in mine or keys[pair] in accounted]
@@ -149,7 +183,7 @@ def decide(
     return Decided(tuple(wishes), _first(looks), stranger, _first(kept))
 
 
-def claimed_ids(reader: Reader, posture: Posture, addresses: Users, match: Collection[str]) -> tuple[str, ...]:
+def claimed_ids(reader: Reader, posture: Posture, addresses: Addresses, match: Collection[str]) -> tuple[str, ...]:
     """DeviceIds of phones of the posture's users that say that they are this device; only where `match` takes their word.
 
     `imei`: the phone says its IMEI in DeviceInformation. `serial`: its DeviceId is `Appl` and the serial number, as

@@ -28,13 +28,13 @@ from gatepost.mdm.lasting import lasting
 from gatepost.mdm.settling import back_off, target_key
 from gatepost.mdm.targets.base import TOLD, Action, Conflict, Present, no_longer_wanted, slack_of, step
 from gatepost.mdm.targets.mark import digest_of, read_mark, write_mark
-from gatepost.mdm.targets.workmail import NoSuchUser, TargetRefused, TargetUnavailable
+from gatepost.mdm.targets.workmail import NoSuchUser, NotEnabled, TargetRefused, TargetUnavailable
 from gatepost.model import AppliedOverride, Effect
 from gatepost.store import mdm_applied, mdm_devices, mdm_work
 from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime, timedelta
 
     from gatepost.mdm.claiming import Call
@@ -65,7 +65,10 @@ class _There:
     organization_id: str
     users: Mapping[str, str | None]
 
-    def user_of(self, address: str) -> str | None:
+    def of(self, _: str) -> Callable[[str], str | None]:
+        return self._user_of
+
+    def _user_of(self, address: str) -> str | None:
         user = self.users.get(address)
         return None if user is None else f"{self.organization_id}/{user}"
 
@@ -147,7 +150,11 @@ class Delivery:
         """Deliver again what differs between what is there and what was written last; take over what only has the mark."""
         try:
             listed = [one async for one in self._target.list()]
-            await self._call(self._compare, listed)
+            for pair in await self._call(self._compare, listed):
+                # it takes a while to list everything: somebody may have taken it away since
+                present = await self._target.get(*pair)
+                if present is not None and present.owned:
+                    await self._call(self._take_over, pair, present)
         except (TargetUnavailable, TargetRefused, StoreError) as error:
             log.warning("mdm.target_not_listed", target=self._target.name, error=str(error))
 
@@ -187,9 +194,8 @@ class Delivery:
             return _ends(applied)
         try:
             present = await self._target.get(wish.user_id, wish.device_id)
-        except NoSuchUser:  # his overrides went with him
-            self._target.forget_users()
-            await self._call(self._remember, claim, wish, None)
+        except NoSuchUser as error:
+            await self._nobody(claim, wish, applied, now, error)
             return None
         if present is not None and applied is not None:
             if present.owned:  # it is this bridge's, whatever was remembered of the last write
@@ -251,12 +257,20 @@ class Delivery:
         await self._call(self._still, claim)
         try:
             await self._target.put(wish.user_id, wish.device_id, wish.effect, description)
-        except NoSuchUser:
-            self._target.forget_users()
-            await self._call(self._remember, claim, wish, None)
+        except NoSuchUser as error:
+            await self._nobody(claim, wish, before, now, error)
             return None
         await self._call(self._remember, claim, wish, applied)
         return applied
+
+    async def _nobody(
+        self, claim: Claim, wish: Wish, written: AppliedOverride | None, now: datetime, error: NoSuchUser
+    ) -> None:
+        """There is no such user: his overrides went with him. Is he only not enabled, what was written is to be looked at."""
+        self._target.forget_users()
+        stands = written is not None and isinstance(error, NotEnabled)
+        left = replace(written, doubtful_since=now) if stands and written is not None else None
+        await self._call(self._remember, claim, wish, left)
 
     async def _delete(self, claim: Claim, wish: Wish, applied: AppliedOverride | None, now: datetime) -> None:
         if applied is not None:
@@ -264,8 +278,9 @@ class Delivery:
         await self._call(self._still, claim)
         try:
             await self._target.delete(wish.user_id, wish.device_id)
-        except NoSuchUser:
-            self._target.forget_users()  # his overrides went with him
+        except NoSuchUser as error:
+            await self._nobody(claim, wish, applied, now, error)
+            return
         await self._call(self._remember, claim, wish, None)
 
     def _applied(self, claim: Claim, wish: Wish) -> tuple[AppliedOverride | None, datetime]:
@@ -298,7 +313,8 @@ class Delivery:
         with self._store.bookkeeping() as writer:
             mdm_work.fail(writer, claim, error, writer.now + back_off(claim.attempts), park_after)
 
-    def _compare(self, listed: list[Listed]) -> None:
+    def _compare(self, listed: list[Listed]) -> list[tuple[str, str]]:
+        """Have delivered again what differs; the (user, device) of what has the mark, and is not known."""
         there = {(one.user_id, one.device_id): one.present for one in listed}
         written: dict[tuple[str, str], AppliedOverride] = {}
         after: tuple[str, str, str] | None = None
@@ -311,28 +327,25 @@ class Delivery:
             after = (page[-1].organization_id, page[-1].user_id, page[-1].device_id)
         drifted = [one for pair, one in written.items() if one.theirs_since is None and not _same(one, there.get(pair))]
         alone = {pair: present for pair, present in there.items() if pair not in written and present.owned}
-        # devices' rows and the target's in transactions of their own: who settles locks the former first
-        with self._store.bookkeeping() as writer:
-            keys = [self._take_over(writer, pair, present) for pair, present in sorted(alone.items())]
-            mdm_work.dirty_many(writer, [one for one in keys if one is not None])
         with self._store.bookkeeping() as writer:
             mdm_work.dirty_many(writer, [(self._key, f"{one.source}/{one.device_key}") for one in drifted])
             for one in drifted:
                 mdm_applied.doubt(writer, one)
         if drifted or alone:
-            log.info("mdm.target_differs", target=self._target.name, changed=len(drifted), taken_over=len(alone))
+            log.info("mdm.target_differs", target=self._target.name, changed=len(drifted), unknown=len(alone))
+        return sorted(alone)
 
-    def _take_over(self, writer: Writer, pair: tuple[str, str], present: Present) -> tuple[str, str] | None:
-        """An override with this bridge's mark that the database does not know: its device decides, which is answered."""
+    def _take_over(self, pair: tuple[str, str], present: Present) -> None:
+        """An override with this bridge's mark that the database does not know: its device decides."""
         mark = read_mark(present.description)
         if mark is None or mark.source not in self._sources:
-            return None
-        device_key = mark.device_key or self._key_with(writer, mark)
-        if device_key is None:
-            return None
-        mdm_applied.put(
-            writer,
-            AppliedOverride(
+            return
+        with self._store.bookkeeping() as writer:
+            device_key = mark.device_key or self._key_with(writer, mark)
+            if device_key is None or mdm_work.is_claimed(writer, self._key, f"{mark.source}/{device_key}"):
+                return  # a delivery is about it just now
+            mdm_work.dirty(writer, mark.source, device_key)  # devices' rows first, as everybody locks them
+            taken = AppliedOverride(
                 target=self._target.name,
                 organization_id=self._target.organization_id,
                 user_id=pair[0],
@@ -343,9 +356,9 @@ class Delivery:
                 source=mark.source,
                 device_key=device_key,
                 written_at=writer.now,
-            ),
-        )
-        return mark.source, device_key
+            )
+            if mdm_applied.put_new(writer, taken):
+                log.info("mdm.target_taken_over", target=self._target.name, source=mark.source, device=device_key)
 
     def _key_with(self, writer: Writer, mark: Mark) -> str | None:
         """The key of a device that was too long for its mark."""

@@ -79,7 +79,7 @@ def options_of(configuration: BridgeConfiguration) -> BridgeOptions:
     sources = configuration.sources
     return BridgeOptions(
         policy=configuration.policy,
-        organizations={one.name: one.organization_id for one in sources if one.organization_id is not None},
+        organizations=configuration.organizations,
         match={one.name: one.match for one in sources if one.match},
         sweep_hours={one.name: one.sweep_hours for one in sources},
         instance=configuration.instance,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from gatepost.model import SourceState
 
 
+_MOST = 0.8
+
+
 def stands(state: SourceState) -> bool:
     """Whether mass changes of the source are held back until somebody confirms."""
     return state.guard is not None and not confirmed(state)
@@ -54,8 +57,11 @@ class Guard:
         self.changed: dict[str, bool] = {}
 
     def saw(self, device_key: str, *, allowed: bool) -> None:
-        """A device was looked at, and nothing is to turn; it is counted if it has an ALLOW."""
-        if allowed or self._look(device_key) is not None:
+        """A device was looked at, and nothing is to turn; it is counted if it has an ALLOW.
+
+        One that has turned, and so has none any more, has turned all the same.
+        """
+        if allowed:
             self._set(device_key, turned=False)
 
     def let(self, device_key: str) -> None:
@@ -76,6 +82,11 @@ class Guard:
     def too_many(self) -> bool:
         """Whether so many of all ALLOWs would turn that somebody has to confirm."""
         return mass_change(self.known, self.turned)
+
+    @property
+    def covers(self) -> bool:
+        """Whether nearly all devices with an ALLOW have been looked at: few that a source answered about show nothing."""
+        return self.looked >= _MOST * self._allowed
 
     @property
     def known(self) -> int:

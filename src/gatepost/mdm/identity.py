@@ -1,8 +1,8 @@
 """Which process this is, in a word that another one on the same machine can look up: whether it still lives.
 
 What a process had claimed when it was killed is nobody's, and whoever starts next on the machine need not wait for its leases.
-The word names the host, so that a container is not asked about what lives in another one, the boot, the process, and when that
-began, because numbers are used again. Linux; elsewhere nobody is known to be dead, and leases end by themselves.
+The word names the host, the boot and the namespace of process numbers, so that a container is not asked about what lives in another
+one, the process, and when that began, because numbers are used again. Linux; elsewhere nobody is known to be dead, and leases end by themselves.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import socket
 from pathlib import Path
 
+_NUMBERS = Path("/proc/self/ns/pid")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -33,10 +34,10 @@ def _word(pid: int, started: str) -> str:
 
 def _machine() -> str:
     try:
-        boot = _BOOT.read_text(encoding="ascii").strip()
+        boot, numbers = _BOOT.read_text(encoding="ascii").strip(), str(_NUMBERS.readlink())
     except OSError:
-        boot = ""
-    return f"{socket.gethostname().replace('/', '-')[:64]}/{boot}"
+        boot, numbers = "", ""
+    return f"{socket.gethostname().replace('/', '-')[:64]}/{boot} {numbers}"
 
 
 def _started(pid: int) -> str | None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gatepost.engine.posture import Expression
+from gatepost.engine.posture import Expression, assess
 from gatepost.mdm.deciding import Decided, claimed_ids, decide
 from gatepost.mdm.guard import stands
 from gatepost.mdm.sources.base import Gone, SourceError, SourceUnavailable
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from gatepost.mdm.deciding import Addresses
     from gatepost.mdm.metrics import BridgeMetrics
     from gatepost.mdm.options import BridgeOptions
     from gatepost.mdm.targets.base import Wish
@@ -188,16 +187,15 @@ class Settling:
         if _moved_to(looked) is not None:
             turn.end(claim)
             return Report(looked, Outcome.MOVED)
-        addresses = turn.addresses(claim.source)
-        device, again = self._remembered(turn, looked, addresses)
+        device, again = self._remembered(turn, looked)
         known = None if device is None else device.known
         written = [] if turn.pairs is None else turn.pairs.of_device(claim.source, claim.device_key)
-        decided = self._decide(turn, known, addresses, written)
+        decided = self._decide(turn, known, written)
         wishes = tuple(map(_narrowing, decided.wishes)) if isinstance(answer, Exception) else decided.wishes
         planned: Sequence[Planned] = ()
         if self._local is not None and turn.pairs is not None:
             planned = self._local.plan(transaction, turn.pairs, wishes, self._slack)
-        if not self._may(turn, claim, wishes, planned):
+        if not self._may(turn, claim, known, planned):
             # as if it had not been asked: what is known and what is written belong together
             self._take_stand(turn, claim.source)
             stand = stands(turn.guard(claim.source).state)
@@ -207,7 +205,7 @@ class Settling:
             turn.remember(device)
         ends = None
         if self._local is not None and turn.pairs is not None:
-            ends = self._local.apply(transaction, turn.pairs, planned, known, addresses)
+            ends = self._local.apply(transaction, turn.pairs, planned, known, turn.everybody)
         turn.mark(
             [(target_key(name), f"{claim.source}/{claim.device_key}") for name in self._remote], urgent=claim.urgent
         )
@@ -215,15 +213,13 @@ class Settling:
         outcome = self._conclude(turn, looked, decided, min((one for one in looks if one is not None), default=None))
         return Report(looked, outcome, tuple(planned))
 
-    def _remembered(
-        self, turn: Turn, looked: Looked, addresses: Addresses
-    ) -> tuple[Remembered | None, datetime | None]:
+    def _remembered(self, turn: Turn, looked: Looked) -> tuple[Remembered | None, datetime | None]:
         """The device after this answer, and when it must be asked about again to be sure of it."""
         claim, answer, now = looked.claim, looked.answer, turn.transaction.now
         before = turn.remembered(claim.source, claim.device_key)
         if isinstance(answer, Posture):
             match = self._options.match.get(claim.source, frozenset())
-            claimed = claimed_ids(turn.transaction, answer, addresses, match)
+            claimed = claimed_ids(turn.transaction, answer, turn.everybody.addresses(claim.source), match)
             if claimed:
                 answer = replace(answer, device_ids=(*answer.device_ids, *claimed))
             return mdm_devices.after(before, answer), None
@@ -237,18 +233,16 @@ class Settling:
             since = now
         return replace(before, missing_since=since), since + CONFIRM_GONE
 
-    def _decide(
-        self, turn: Turn, known: KnownDevice | None, addresses: Addresses, written: Sequence[AppliedOverride]
-    ) -> Decided:
+    def _decide(self, turn: Turn, known: KnownDevice | None, written: Sequence[AppliedOverride]) -> Decided:
         if known is not None:
-            now, policy = turn.transaction.now, self._options.policy
-            return decide(turn.related(known), known, addresses, policy, now, sources=self._sources, written=written)
+            now, policy, everybody = turn.transaction.now, self._options.policy, turn.everybody
+            return decide(turn.related(known), known, everybody, policy, now, sources=self._sources, written=written)
         # Nothing accounts for what was written for a device that is not known (any more).
         return Decided(tuple(no_longer_wanted(one) for one in written), None)
 
-    def _may(self, turn: Turn, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]) -> bool:
+    def _may(self, turn: Turn, claim: Claim, known: KnownDevice | None, planned: Sequence[Planned]) -> bool:
         """Whether the mass-change guard lets this be written."""
-        had, turns = self._turns(turn, claim, wishes, planned)
+        had, turns = self._turns(turn, claim, known, planned)
         guard = turn.guard(claim.source)
         if not turns:
             guard.saw(claim.device_key, allowed=had)
@@ -265,14 +259,23 @@ class Settling:
             turn.take_stand(source, reason)
             log.error("mdm.guard_stands", source=source, reason=reason)
 
-    def _turns(self, turn: Turn, claim: Claim, wishes: Sequence[Wish], planned: Sequence[Planned]) -> tuple[bool, bool]:
+    def _turns(
+        self, turn: Turn, claim: Claim, known: KnownDevice | None, planned: Sequence[Planned]
+    ) -> tuple[bool, bool]:
         """Whether the device has an ALLOW, and whether it is to lose one."""
-        if self._local is not None:
-            had = any(one.present is not None and one.present.effect is Effect.ALLOW for one in planned)
-            return had, any(one.step.turns for one in planned)
-        written = mdm_applied.of_device(turn.transaction, claim.source, claim.device_key)
-        had = any(one.effect is Effect.ALLOW and one.theirs_since is None for one in written)
-        return had, had and all(one.effect is Effect.DENY for one in wishes)
+        had = any(one.present is not None and one.present.effect is Effect.ALLOW for one in planned)
+        turns = any(one.step.turns for one in planned)
+        if self._remote:
+            # whose users are there is not known here: what was written there, and what the device itself says, has to do
+            written = mdm_applied.of_device(turn.transaction, claim.source, claim.device_key)
+            there = any(self._allows(one) for one in written)
+            now, policy = turn.transaction.now, self._options.policy
+            denied = known is None or assess(known.posture, policy, now, known.moments).effect is Effect.DENY
+            had, turns = had or there, turns or (there and denied)
+        return had, turns
+
+    def _allows(self, applied: AppliedOverride) -> bool:
+        return applied.target in self._remote and applied.effect is Effect.ALLOW and applied.theirs_since is None
 
     def _conclude(self, turn: Turn, looked: Looked, decided: Decided, again: datetime | None) -> Outcome:
         transaction, claim, answer = turn.transaction, looked.claim, looked.answer

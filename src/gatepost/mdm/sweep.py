@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gatepost.mdm.options import BridgeOptions
     from gatepost.mdm.sources.base import Source
     from gatepost.model import Claim, SourceState
-    from gatepost.store.database import Store
+    from gatepost.store.database import Reader, Store
 
 log = structlog.get_logger(__name__)
 
@@ -125,12 +125,19 @@ class Sweeps:
         self._forget_notifications(name)  # here, because a source that cannot be listed goes on sending
         with self._store.begin() as transaction:  # the writers' turn: nobody is counting meanwhile
             before = mdm_sources.get(transaction, name)
-            allowed = mdm_applied.allowed(transaction, self._targets[0], name) if self._targets else 0
-            mdm_looks.clear(transaction, name)
+            allowed = self._allowed(transaction, name)
+            if before.sweep_settled_at is not None or before.sweep_started_at is None:
+                mdm_looks.clear(transaction, name)
+            else:  # what the last one has not come to the end of is counted on: nobody gets a few more with each try
+                allowed = max(allowed, before.sweep_allowed or 0)
             begun = {"sweep_started_at": transaction.now, "sweep_settled_at": None, "sweep_position": None}
             mdm_sources.change(transaction, name, sweep_allowed=allowed, **begun)
         log.info("mdm.sweep", source=name)
         return before
+
+    def _allowed(self, reader: Reader, name: str) -> int:
+        """How many of the source's devices have an ALLOW, at the target that counts."""
+        return mdm_applied.allowed(reader, self._targets[0], name) if self._targets else 0
 
     async def _list(self, claim: Claim, source: Source) -> set[str] | None:
         """The keys that it lists, marked as they come; None when the claim was lost meanwhile."""
@@ -183,9 +190,10 @@ class Sweeps:
                 changes["listed"] = len(listed)
                 if stands(before) and _listing_shrank(before):
                     changes |= {"guard": None, "guard_since": None}
-            mdm_sources.change(writer, name, **changes)
             again = writer.now + timedelta(hours=hours) * random.uniform(0.95, 1.0)  # noqa: S311 - spreads sweeps
-            mdm_work.done(writer, claim, again)
+            if not mdm_work.done(writer, claim, again):
+                return  # somebody else sweeps
+            mdm_sources.change(writer, name, **changes)
         log.info("mdm.sweep_listed", source=name, devices=len(listed))
 
     def _mark_known(self, name: str, listed: set[str]) -> None:
@@ -270,9 +278,12 @@ class Sweeps:
             state = mdm_sources.get(transaction, name)
             if not _to_settle(state):
                 return  # another bridge was faster, or sweeps again
-            guard = Guard(state, state.sweep_allowed or 0, {}, lambda: mdm_looks.counts(transaction, name))
+            allowed = min(state.sweep_allowed or 0, self._allowed(transaction, name))
+            guard = Guard(state, allowed, {}, lambda: mdm_looks.counts(transaction, name))
+            if state.sweep_allowed is None or not guard.covers:
+                return  # the source did not answer about most of them: they are asked about again
             changes: dict[str, object] = {"sweep_settled_at": transaction.now}
-            over = confirmed(state) or (stands(state) and not guard.too_many and not _listing_shrank(state))
+            over = _used_up(state) or (stands(state) and not guard.too_many and not _listing_shrank(state))
             if over:
                 changes |= {"guard": None, "guard_since": None}
             mdm_sources.change(transaction, name, **changes)
@@ -285,6 +296,12 @@ def _to_settle(state: SourceState) -> bool:
     """Whether the last sweep has marked everything, and it is not known that everything has been looked at."""
     started, finished = state.sweep_started_at, state.sweep_finished_at
     return state.sweep_settled_at is None and started is not None and finished is not None and finished >= started
+
+
+def _used_up(state: SourceState) -> bool:
+    """Whether somebody confirmed before the last sweep began: it counted for that one."""
+    at, started = state.guard_confirmed_at, state.sweep_started_at
+    return confirmed(state) and at is not None and started is not None and at <= started
 
 
 def _listing_shrank(state: SourceState) -> bool:

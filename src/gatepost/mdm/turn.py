@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gatepost.mdm.deciding import Addresses
+from gatepost.mdm.deciding import Everybody
 from gatepost.mdm.guard import Guard
 from gatepost.model import Posture
 from gatepost.store import mdm_applied, mdm_devices, mdm_looks, mdm_sources, mdm_work
@@ -48,7 +48,8 @@ class Turn:
         self.transaction = transaction
         self.pairs: Pairs | None = None if local is None else local.pairs(transaction)
         self._local = local
-        self._organizations = organizations
+        # nobody else writes meanwhile, and whoever is taken up gets the id that he has here
+        self.everybody = Everybody(transaction, organizations)
         self._counted_at = counted_at
         self._pause = pause
         self._claims = mdm_work.held(transaction, answers.keys())
@@ -61,7 +62,6 @@ class Turn:
             self._before |= {(source, key): one for key, one in found.items()}
         self._now = dict(self._before)
         self._others: dict[Key, KnownDevice] = {}
-        self._addresses: dict[str | None, Addresses] = {}
         self._guards: dict[str, Guard] = {}
         self._ended: dict[Claim, datetime | None] = {}
         self._marks: dict[bool, set[Key]] = {}
@@ -96,13 +96,6 @@ class Turn:
             self._others[one.posture.source, one.posture.device_key] = one
         found = (self._now[key].known if key in self._now else self._others.get(key) for key in others)
         return mdm_devices.in_order([device, *(one for one in found if one is not None)])
-
-    def addresses(self, source: str) -> Addresses:
-        """Whose addresses are; nobody else writes meanwhile, and whoever is taken up gets the id that he has here."""
-        organization_id = self._organizations.get(source)
-        if organization_id not in self._addresses:
-            self._addresses[organization_id] = Addresses(self.transaction, organization_id)
-        return self._addresses[organization_id]
 
     def guard(self, source: str) -> Guard:
         """The mass-change guard of the source of a claimed device."""
@@ -154,7 +147,7 @@ class Turn:
         self._find_holders(device_ids)
         users: dict[str, set[str]] = {}
         for source, theirs in named.items():
-            addresses = self.addresses(source)
+            addresses = self.everybody.addresses(source)
             addresses.look_up(theirs)
             for user in filter(None, map(addresses.user_of, theirs)):
                 organization_id, _, user_id = user.partition("/")

@@ -69,7 +69,7 @@ class Posture:
 class Moments:
     """Since when a device has been so, without a break that counts (`engine.posture.remember`); None: it is not.
 
-    `left_since`: it is not managed any more, or gone, after it was seen managed; None too where it was never seen managed.
+    `managed_since` stays when it is not managed any more, or gone: `left_since` then. None in both: it was never seen managed.
     """
 
     pending_since: datetime | None = None

@@ -200,8 +200,7 @@ def enroll_all(
     """`enroll_in` for many: the users by address, without those of addresses that cannot be taken up."""
     wanted = {address: _login(address) for address in addresses}
     domains, is_open = organization.domains, organization.directory is Directory.OPEN
-    local_parts = Counter(key.rpartition("@")[0] for key in set(wanted.values()))
-    names = {name for key in wanted.values() for name in _names_of(organization, key)}
+    names = Counter(name for key in set(wanted.values()) for name in _names_of(organization, key))
     taken = users.taken(transaction, organization.organization_id, names)
     ids = [enrolled_user_id(organization.organization_id, key) for key in wanted.values()]
     there = {user.user_id for user in users.of_ids(transaction, organization.organization_id, ids)}
@@ -210,7 +209,7 @@ def enroll_all(
     for address, key in wanted.items():
         local_part, _, domain = key.rpartition("@")
         # whoever shares a name with anybody, here or among the others, is looked at by himself
-        alone = local_parts[local_part] == 1 and not taken & _names_of(organization, key)
+        alone = all(names[one] == 1 and one not in taken for one in _names_of(organization, key))
         if is_open and local_part and domain in domains and alone:
             short = domain == organization.default_domain and not looks_like_an_id(local_part)
             user = _enrolled(context, organization, key, local_part if short else key)

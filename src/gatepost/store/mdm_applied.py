@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gatepost.model import AppliedOverride, Effect
 from gatepost.store.columns import Moment
@@ -34,6 +35,13 @@ def put(writer: Writer, *applied: AppliedOverride) -> None:
     """Remember each, in place of what was written before."""
     if applied:
         upsert(writer.connection, mdm_applied, [_RECORD.to_columns(one) for one in applied])
+
+
+def put_new(writer: Writer, applied: AppliedOverride) -> bool:
+    """Remember it; False, and nothing, where something is remembered of the pair."""
+    insert: Any = postgresql.insert if writer.connection.dialect.name == "postgresql" else sqlite.insert
+    putting = insert(mdm_applied).values(_RECORD.to_columns(applied)).on_conflict_do_nothing()
+    return writer.connection.execute(putting.returning(_ROW.target)).first() is not None
 
 
 def delete(writer: Writer, target: str, organization_id: str, user_id: str, device_id: str) -> bool:
@@ -98,9 +106,9 @@ def counts(reader: Reader, target: str, *, theirs: bool | None = None) -> dict[E
 
 
 def allowed(reader: Reader, target: str, source: str) -> int:
-    """How many ALLOWs stand there for the sake of the source's devices; not those that are somebody else's now."""
+    """How many of the source's devices have an ALLOW there; not those whose is somebody else's now."""
     where = (_ROW.target == target, _ROW.source == source, _ROW.effect == Effect.ALLOW.value)
-    statement = select(func.count()).where(*where, _ROW.theirs_since.is_(None))
+    statement = select(func.count(_ROW.device_key.distinct())).where(*where, _ROW.theirs_since.is_(None))
     return int(reader.connection.execute(statement).scalar_one())
 
 

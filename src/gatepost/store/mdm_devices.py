@@ -156,7 +156,9 @@ def related(reader: Reader, device: KnownDevice) -> list[KnownDevice]:
 
 def of_keys(reader: Reader, keys: Collection[tuple[str, str]]) -> list[KnownDevice]:
     """Those of the devices with these (source, device key) that are known."""
-    return _select(reader, tuple_(*_KEY).in_(sorted(keys))) if keys else []
+    ordered = sorted(keys)
+    some = (ordered[at : at + _DEVICES_IN_A_STATEMENT] for at in range(0, len(ordered), _DEVICES_IN_A_STATEMENT))
+    return [device for part in some for device in _select(reader, tuple_(*_KEY).in_(part))]
 
 
 def in_order(devices: Iterable[KnownDevice]) -> list[KnownDevice]:
@@ -220,8 +222,9 @@ def gone_before(reader: Reader, source: str, moment: datetime, limit: int = 1000
 def forget(writer: Writer, source: str, device_key: str) -> bool:
     """Take the device and its bindings away; False when it was not known. Its overrides must have been taken away."""
     bound = and_(_BINDING.source == source, _BINDING.device_key == device_key)
-    writer.connection.execute(delete(mdm_bindings).where(bound))
-    return bool(writer.connection.execute(delete(mdm_devices).where(_named(source, device_key))).rowcount)
+    forgotten = writer.connection.execute(delete(mdm_devices).where(_named(source, device_key))).rowcount
+    writer.connection.execute(delete(mdm_bindings).where(bound))  # after its device, as `keep` locks them
+    return bool(forgotten)
 
 
 def _named(source: str, device_key: str) -> ColumnElement[bool]:

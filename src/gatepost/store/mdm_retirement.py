@@ -123,5 +123,5 @@ def _among(column: ColumnElement[str], values: Collection[str]) -> ColumnElement
     return column.in_(sorted(values))
 
 
-# Bindings before their devices, as everywhere.
-_FORGOTTEN = (mdm_bindings, mdm_devices, mdm_looks, mdm_notifications, mdm_work)
+# Devices before what is bound to them, as everywhere.
+_FORGOTTEN = (mdm_devices, mdm_bindings, mdm_looks, mdm_notifications, mdm_work)

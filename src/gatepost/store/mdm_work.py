@@ -82,6 +82,12 @@ def dirty_many(
     return len(rows)
 
 
+def is_claimed(reader: Reader, source: str, device_key: str) -> bool:
+    """Whether somebody is looking at the device now."""
+    named = (_ROW.source == source, _ROW.device_key == device_key, _ROW.lease_until > reader.now)
+    return reader.connection.execute(select(literal(1)).where(*named)).first() is not None
+
+
 def claim(
     writer: Writer, lease_seconds: float, limit: int = 1, *, sources: Collection[str] | None = None, owner: str = ""
 ) -> list[Claim]:
@@ -110,15 +116,15 @@ def held(writer: Writer, claims: Collection[Claim]) -> dict[Claim, int]:
 
     A generation that is not the claim's says that the device was told of meanwhile.
     """
-    by_source: dict[str, dict[str, Claim]] = {}
+    by_source: dict[str, dict[tuple[str, str], Claim]] = {}
     for claim in sorted(claims, key=lambda one: (one.source, one.device_key)):
-        by_source.setdefault(claim.source, {})[claim.device_key] = claim
+        by_source.setdefault(claim.source, {})[claim.device_key, claim.token] = claim
     found: dict[Claim, int] = {}
     for source, theirs in by_source.items():
-        names = {"of_source": source, "device_keys": list(theirs)}
+        names = {"of_source": source, "device_keys": sorted({device_key for device_key, _ in theirs})}
         for device_key, token, generation in writer.connection.execute(_FENCES, names):
-            if token == theirs[device_key].token:
-                found[theirs[device_key]] = generation
+            if (device_key, token) in theirs:
+                found[theirs[device_key, token]] = generation
     return found
 
 
@@ -280,10 +286,14 @@ def _names(claim: Claim) -> dict[str, Any]:
 
 def _failed(writer: Writer, claim: Claim, error: str, gives_up: ColumnElement[bool], again: datetime) -> bool | None:
     untouched = _ROW.generation == claim.generation
+    parks = and_(untouched, gives_up)
     values: dict[str, Any] = {
         "due": again,
+        "urgent": case(
+            (parks, False), else_=_ROW.urgent
+        ),  # who brings it back says whether that is about this very device
         "last_error": error.replace("\0", "?")[:_ERROR_CHARACTERS],  # which PostgreSQL refuses
-        "parked_at": case((and_(untouched, gives_up), literal(writer.now, Moment)), else_=None),
+        "parked_at": case((parks, literal(writer.now, Moment)), else_=None),
         **_FREE,
     }
     failed = update(mdm_work).where(_held(claim)).values(values).returning(_ROW.parked_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from gatepost.mdm.deciding import Addresses
     from gatepost.mdm.targets.base import Wish
-    from gatepost.model import KnownDevice, MobileDeviceAccessOverride
+    from gatepost.model import KnownDevice, MobileDeviceAccessOverride, User
     from gatepost.store.database import Reader, Store, Transaction
 
 log = structlog.get_logger(__name__)
+
+
+class People(Protocol):
+    """Who is in the directory."""
+
+    def user(self, user: str) -> User | None:
+        """`<organization id>/<user id>`; None where he is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,10 @@ class LocalTarget:
         pairs: Pairs,
         planned: Sequence[Planned],
         known: KnownDevice | None,
-        addresses: Addresses,
+        everybody: People,
     ) -> datetime | None:
         """Do it, in `pairs`; returns when the first of the ALLOWs that then stand ends, None where none stands."""
-        standing = (self._apply(transaction, pairs, one, known, addresses) for one in planned)
+        standing = (self._apply(transaction, pairs, one, known, everybody) for one in planned)
         return min((one for one in standing if one is not None), default=None)
 
     def write(self, transaction: Transaction, pairs: Pairs) -> None:
@@ -74,12 +80,12 @@ class LocalTarget:
         pairs: Pairs,
         planned: Planned,
         known: KnownDevice | None,
-        addresses: Addresses,
+        everybody: People,
     ) -> datetime | None:
         wish, applied = planned.wish, planned.applied
         match planned.step.action:
             case Action.PUT:
-                applied = self._put(pairs, planned, known, addresses, transaction.now)
+                applied = self._put(pairs, planned, known, everybody, transaction.now)
             case Action.DELETE:
                 pairs.delete(wish.pair)
                 applied = None
@@ -93,11 +99,11 @@ class LocalTarget:
         return None if applied is None or applied.theirs_since is not None else applied.expires
 
     def _put(
-        self, pairs: Pairs, planned: Planned, known: KnownDevice | None, addresses: Addresses, now: datetime
+        self, pairs: Pairs, planned: Planned, known: KnownDevice | None, everybody: People, now: datetime
     ) -> AppliedOverride | None:
         wish, verdict, present = planned.wish, planned.wish.verdict, planned.present
         assert wish.effect is not None
-        user = addresses.user(f"{wish.organization_id}/{wish.user_id}")
+        user = everybody.user(f"{wish.organization_id}/{wish.user_id}")
         if wish.address is None and (user is None or user.state is not EntityState.ENABLED):
             # Nobody who could read mail: not enabled, or taken out of the directory. Being enabled is a change that the
             # bridge follows, but not for whom something is written already: no ALLOW may wait for that moment.

@@ -38,7 +38,6 @@ _DEVICE_ID = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 _RETRYABLE = re.compile(
     r"Throttl|TooMany|LimitExceeded|SlowDown|Unavailable|InternalFailure|InternalError|Timeout|State"
 )
-_NOBODY = {"EntityNotFoundException", "EntityStateException"}
 _UNKNOWN = dict.fromkeys(("DeviceType", "DeviceModel", "DeviceOperatingSystem", "DeviceUserAgent"), "GatepostCheck")
 
 
@@ -52,6 +51,10 @@ class TargetRefused(Exception):  # noqa: N818 - it is what the target did
 
 class NoSuchUser(TargetRefused):
     """The user is not there, or not enabled."""
+
+
+class NotEnabled(NoSuchUser):
+    """The user is there: what was written for him may stand still."""
 
 
 class Client(Protocol):
@@ -194,7 +197,9 @@ class _Missing(TargetRefused):
 def _said(code: str, status: int) -> Exception:
     if code == "ResourceNotFoundException":
         return _Missing(code)
-    if code in _NOBODY:
+    if code == "EntityStateException":
+        return NotEnabled(code)
+    if code == "EntityNotFoundException":
         return NoSuchUser(code)
     if status == 429 or status >= 500 or _RETRYABLE.search(code):
         return TargetUnavailable(f"it answered {code or status}")
