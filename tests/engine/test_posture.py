@@ -129,6 +129,8 @@ def test_a_device_of_nobody_has_a_say_about_its_device_ids_and_lets_nobody_in():
     unknown = a_known_device(user_addresses=("x@elsewhere.example",), compromised=True, source="fleet")
     assert wanted([owned, unknown], POLICY, NOON, user_of={ALICE: "a"}.get)[("a", "EAS1")].effect is DENY
     assert effects(a_known_device(**nobodys), a_known_device("8", **nobodys)) == {}
+    gone = a_known_device("9", gone=True)  # its own MDM has a newer record, which does not say whose it is
+    assert effects(gone, a_known_device(user_addresses=())) == {(ALICE, "EAS1"): DENY}
 
 
 @pytest.mark.parametrize(

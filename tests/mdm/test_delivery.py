@@ -485,7 +485,7 @@ def test_as_a_task(cloud, clock):
     async def main():
         cloud.delivery.start()
         await eventually(lambda: cloud.memory.overrides)
-        await eventually(lambda: cloud.rows)
+        await eventually(lambda: cloud.rows and cloud.rows[0].expires > clock())
         await cloud.delivery.stop()
 
     asyncio.run(main())

@@ -362,10 +362,12 @@ class TestGuardAgainstTricks:
         self.held(desk, sweeper, fleet, clock)
         for _ in range(5):
             clock.forward(minutes=10)
+            sweeper.sweep(settle=False)
             desk.source.errors.extend([SourceUnavailable("too often", 600)] * 80)
-            sweeper.sweep()
-            assert sweeper.state.guard is not None
+            desk.work()
             desk.source.errors.clear()
+            asyncio.run(sweeper.sweeps.look())
+            assert sweeper.state.guard is not None
             clock.forward(minutes=11)
             desk.work()
         assert len(desk.effects(organization_id)) == 35
@@ -388,11 +390,12 @@ class TestGuardAgainstTricks:
         assert len(desk.effects(organization_id)) == 25
         assert sweeper.state.guard is not None
 
-    def test_a_listing_that_fails_again_and_again_counts_on(self, desk, sweeper, fleet, organization_id, clock):
+    def test_a_listing_that_fails_again_and_again_counts_on(
+        self, desk, sweeper, fleet, organization_id, clock, monkeypatch
+    ):
+        monkeypatch.setattr(sweep, "_BATCH", 10)
         fleet(100)
         sweeper.sweep()
-        clock.forward(seconds=1)
-        fleet(100, compliance=Compliance.NON_COMPLIANT)
         listing = desk.source.list
 
         async def breaks(progress=None):
@@ -400,16 +403,17 @@ class TestGuardAgainstTricks:
             async for key in listing(progress):
                 yield key
                 found += 1
-                if found == 60:
+                if found == 90:
                     raise SourceUnavailable("away")
 
-        for _ in range(6):
-            desk.source.list = breaks
+        desk.source.list = breaks
+        for number in range(1, 7):
+            clock.forward(minutes=6)
+            fleet(10 * number, compliance=Compliance.NON_COMPLIANT)
             sweeper.sweep(settle=False)
             desk.work(1)
-            clock.forward(minutes=6)
         assert len(desk.effects(organization_id)) >= 80
-        desk.source.list = listing
+        assert sweeper.state.guard is not None
 
     def test_a_confirmation_is_not_used_up_by_the_sweep_before(self, desk, sweeper, fleet, organization_id, clock):
         self.held(desk, sweeper, fleet, clock)

@@ -151,17 +151,13 @@ def _former(verdict: Verdict) -> Verdict:
 
 
 def _heard(voices: list[_Voice]) -> list[_Voice]:
-    """The voices that count. An ALLOW of a device of nobody's is none, and neither is an older record of a live device.
+    """The voices that count: an older record of a live device does not.
 
     An MDM makes a new record when a device is deleted or unenrolled and enrolled again, and so does another MDM that takes
     it over. Without this, the old record would deny the same phone for ever.
     """
     live = [one for one in voices if one.lives and one.owned]
-    return [
-        one
-        for one in voices
-        if (one.owned or one.verdict.effect is not Effect.ALLOW) and not any(_superseded(one, other) for other in live)
-    ]
+    return [one for one in voices if not any(_superseded(one, other) for other in live)]
 
 
 def _superseded(old: _Voice, live: _Voice) -> bool:

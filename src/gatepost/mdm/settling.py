@@ -195,7 +195,7 @@ class Settling:
         planned: Sequence[Planned] = ()
         if self._local is not None and turn.pairs is not None:
             planned = self._local.plan(transaction, turn.pairs, wishes, self._slack)
-        if not self._may(turn, claim, known, planned):
+        if not self._may(turn, looked, known, planned):
             # as if it had not been asked: what is known and what is written belong together
             self._take_stand(turn, claim.source)
             stand = stands(turn.guard(claim.source).state)
@@ -240,12 +240,13 @@ class Settling:
         # Nothing accounts for what was written for a device that is not known (any more).
         return Decided(tuple(no_longer_wanted(one) for one in written), None)
 
-    def _may(self, turn: Turn, claim: Claim, known: KnownDevice | None, planned: Sequence[Planned]) -> bool:
-        """Whether the mass-change guard lets this be written."""
+    def _may(self, turn: Turn, looked: Looked, known: KnownDevice | None, planned: Sequence[Planned]) -> bool:
+        """Whether the mass-change guard lets this be written; what is no answer does not count as a look."""
+        claim = looked.claim
         had, turns = self._turns(turn, claim, known, planned)
         guard = turn.guard(claim.source)
         if not turns:
-            guard.saw(claim.device_key, allowed=had)
+            guard.saw(claim.device_key, allowed=had and not isinstance(looked.answer, Exception))
             return True
         if claim.urgent:
             guard.let(claim.device_key)
