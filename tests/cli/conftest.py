@@ -17,6 +17,7 @@ from gatepost.operations.context import Context
 from gatepost.store.database import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 ORGANIZATION_ID = "m-0123456789abcdef0123456789abcdef"
@@ -73,3 +74,11 @@ def bridged(installation: Installation) -> Installation:
     """An installation with a source `ws1` that nobody answers for."""
     add_workspace_one(installation.config, "http://127.0.0.1:9", twin_login())
     return installation
+
+
+@pytest.fixture
+def store(bridged: Installation) -> Iterator[Store]:
+    """What that installation has stored."""
+    opened = bridged.store()
+    yield opened
+    opened.close()

@@ -21,13 +21,6 @@ WELL = {"alive_at": NOW, "answered_at": NOW, "sweep_finished_at": NOW}
 
 
 @pytest.fixture
-def store(bridged):
-    opened = bridged.store()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def bridge(bridged):
     return bridge_configuration(load(bridged.config, {}).mdm)
 

@@ -33,13 +33,6 @@ class WorkMail:
 
 
 @pytest.fixture
-def store(bridged):
-    opened = bridged.store()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def workmail(bridged, monkeypatch):
     with bridged.config.open("a") as file:
         file.write(f"""

@@ -14,13 +14,6 @@ WORKMAIL = WorkMailConfiguration("m-" + "0" * 32, "eu-west-1")
 
 
 @pytest.fixture
-def store(bridged):
-    opened = bridged.store()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def bridge(bridged):
     return bridge_configuration(load(bridged.config, {}).mdm)
 

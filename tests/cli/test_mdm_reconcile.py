@@ -6,13 +6,6 @@ from tests.support.bridge_settings import seen
 from gatepost.store import mdm_sources, mdm_work
 
 
-@pytest.fixture
-def store(bridged):
-    opened = bridged.store()
-    yield opened
-    opened.close()
-
-
 def claimed(store):
     with store.bookkeeping() as writer:
         return sorted((one.source, one.device_key, one.urgent) for one in mdm_work.claim(writer, 60, 100))

@@ -18,13 +18,6 @@ NOTHING = {
 
 
 @pytest.fixture
-def store(bridged):
-    opened = bridged.store()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def left(store):
     """A source `old` that has one ALLOW and one DENY, and another, `ws1`, with one ALLOW."""
     seen(store)

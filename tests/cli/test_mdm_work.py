@@ -1,20 +1,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from tests.support.bridge_settings import seen
 
 from gatepost.model import Notification
 from gatepost.store import mdm_applied, mdm_inbox, mdm_work
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def store(bridged):
-    opened = bridged.store()
-    yield opened
-    opened.close()
 
 
 def park(store, *keys):
