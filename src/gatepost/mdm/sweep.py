@@ -272,18 +272,17 @@ class Sweeps:
         """Once everything that the sweep marked has been looked at, the guard draws its conclusion."""
         with self._store.read() as reader:
             backlog = mdm_work.backlog(reader, name)
-        if backlog.due or backlog.leased:
-            return
+            state = mdm_sources.get(reader, name)
+            allowed = min(state.sweep_allowed or 0, self._allowed(reader, name))
+            counts = mdm_looks.counts(reader, name)
+        guard = Guard(state, allowed, {}, lambda: counts)
+        if backlog.due or backlog.leased or state.sweep_allowed is None or not (_to_settle(state) and guard.covers):
+            return  # what the source did not answer about is asked about again
+        over = _used_up(state) or (stands(state) and not guard.too_many and not _listing_shrank(state))
         with self._store.begin() as transaction:
-            state = mdm_sources.get(transaction, name)
-            if not _to_settle(state):
-                return  # another bridge was faster, or sweeps again
-            allowed = min(state.sweep_allowed or 0, self._allowed(transaction, name))
-            guard = Guard(state, allowed, {}, lambda: mdm_looks.counts(transaction, name))
-            if state.sweep_allowed is None or not guard.covers:
-                return  # the source did not answer about most of them: they are asked about again
+            if mdm_sources.get(transaction, name) != state:
+                return  # another bridge was faster, or something has changed: the next look sees it
             changes: dict[str, object] = {"sweep_settled_at": transaction.now}
-            over = _used_up(state) or (stands(state) and not guard.too_many and not _listing_shrank(state))
             if over:
                 changes |= {"guard": None, "guard_since": None}
             mdm_sources.change(transaction, name, **changes)
