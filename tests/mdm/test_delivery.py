@@ -1,22 +1,16 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.support.mdm_world import calls, eventually, posture
-from tests.support.workmail import CONFIGURATION, UNANSWERED, WorkMailInMemory, refused
+from tests.support.mdm_cloud import KEY, Cloud
+from tests.support.mdm_world import eventually, posture
+from tests.support.workmail import CONFIGURATION, UNANSWERED, refused
 
-from gatepost.engine.posture import Policy
-from gatepost.mdm.delivery import Delivery
-from gatepost.mdm.options import BridgeOptions
 from gatepost.mdm.settling import Outcome, Settling
 from gatepost.mdm.targets.mark import read_mark
-from gatepost.mdm.targets.workmail import WorkMailTarget
 from gatepost.model import Compliance, Effect
-from gatepost.store import mdm_applied, mdm_devices, mdm_work
-
-KEY = "target:workmail"
+from gatepost.store import mdm_applied, mdm_work
 
 
 class Killed(BaseException):
@@ -27,62 +21,6 @@ class Killed(BaseException):
 def threads():
     with ThreadPoolExecutor(4) as pool:
         yield pool
-
-
-class Cloud:
-    """A bridge with WorkMail as its only target, or beside the store."""
-
-    def __init__(self, desk, threads, *, local=False, **policy):
-        self.desk = desk
-        self.clock = desk.clock
-        self.memory = WorkMailInMemory("alice@example.com", "bob@example.com")
-        self.options = BridgeOptions(policy=Policy(**policy))
-        self.threads = threads
-        self.local = local
-        self.restart()
-
-    def restart(self):
-        """A new process."""
-        desk = self.desk
-        desk.restart()
-        desk.options = self.options
-        if not self.local:
-            desk.settling = Settling(desk.store, self.options, desk.sources, (None, ["workmail"]), desk.metrics)
-        target = WorkMailTarget(CONFIGURATION, "gate", client=self.memory)
-        self.delivery = Delivery(
-            desk.store, calls(self.threads), target, self.options, sources=desk.sources, metrics=desk.metrics
-        )
-
-    def device(self, *ids, **fields):
-        """The MDM's device 1; somebody tells of it; everything due is done."""
-        self.desk.source.devices["1"] = posture("1", *(ids or ("AAA",)), clock=self.clock, **fields)
-        self.desk.told("1")
-        self.deliver()
-
-    def deliver(self):
-        for _ in range(10):
-            with self.desk.store.bookkeeping() as writer:
-                claims = mdm_work.claim(writer, 120, 100, sources=[KEY])
-            if not claims:
-                return
-            for claim in claims:
-                self.memory.calls.clear()
-                asyncio.run(self.delivery.deliver(claim))
-        raise AssertionError("it does not come to rest")
-
-    def look_through(self):
-        asyncio.run(self.delivery.look_through())
-        self.desk.work()
-        self.deliver()
-
-    @property
-    def rows(self):
-        with self.desk.store.read() as reader:
-            return mdm_applied.page(reader, "workmail", None, 100)
-
-    @property
-    def conflicts(self):
-        return {one.value for one in self.desk.metrics.conflicts.values()}
 
 
 @pytest.fixture
@@ -372,93 +310,6 @@ class TestGuardWhereUsersAreOnlyThere:
         fleet.fleet(compliance=Compliance.NON_COMPLIANT)
         assert self.swept(fleet).count(Outcome.HELD) >= 24
         assert len(fleet.memory.overrides) >= 24
-
-
-class TestDrift:
-    def test_what_was_taken_away_while_everything_was_listed_is_not_taken_over(self, cloud):
-        """The listing is of before, and the delivery was faster."""
-        cloud.device()
-        listed = asyncio.run(all_of(cloud.delivery._target))
-        cloud.device(compromised=True)
-        assert cloud.memory.overrides == {}
-
-        async def old():
-            for one in listed:
-                yield one
-
-        cloud.delivery._target.list = old
-        cloud.look_through()
-        assert cloud.rows == []
-        cloud.device()
-        assert cloud.memory.effects() == {"AAA": "ALLOW"}
-        assert cloud.conflicts == set()
-
-    @pytest.mark.parametrize("gone", [False, True])
-    def test_what_one_bridge_has_noticed_another_repairs(self, cloud, gone):
-        """Ours, but an older one than the last that was written: a restored backup, or somebody else's late write."""
-        cloud.device()
-        before = dict(cloud.memory.overrides["S-1", "AAA"])
-        cloud.clock.forward(hours=8)
-        cloud.device()
-        assert cloud.memory.overrides["S-1", "AAA"] != before
-        cloud.memory.overrides["S-1", "AAA"] = before
-        if gone:
-            cloud.desk.source.devices["1"] = replace(cloud.desk.source.devices["1"], compromised=True)
-        asyncio.run(cloud.delivery.look_through())
-        assert [one.doubtful_since for one in cloud.rows] == [cloud.clock()]
-        cloud.restart()
-        cloud.deliver()
-        assert [one.doubtful_since for one in cloud.rows] == [None]
-        assert cloud.rows[0].theirs_since is None
-
-    def test_what_was_written_anew_meanwhile_is_not_doubted(self, cloud):
-        cloud.device()
-        (row,) = cloud.rows
-        with cloud.desk.store.bookkeeping() as writer:
-            mdm_applied.doubt(writer, replace(row, written_at=row.written_at - timedelta(seconds=1)))
-        assert cloud.rows == [row]
-
-    def test_the_mark_of_a_device_with_a_long_key(self, cloud, clock):
-        key = "x" * 100
-        cloud.desk.source.devices[key] = posture(key, "AAA", clock=clock)
-        cloud.desk.told(key)
-        cloud.deliver()
-        (row,) = cloud.rows
-        with cloud.desk.store.bookkeeping() as writer:
-            mdm_applied.delete(writer, row.target, row.organization_id, row.user_id, row.device_id)
-        cloud.desk.source.devices[key] = replace(cloud.desk.source.devices[key], compromised=True)
-        cloud.look_through()
-        assert cloud.memory.overrides == {}
-
-    def test_what_the_database_does_not_know_is_taken_over_by_its_mark(self, cloud, clock):
-        cloud.device()
-        (row,) = cloud.rows
-        with cloud.desk.store.bookkeeping() as writer:
-            mdm_applied.delete(writer, row.target, row.organization_id, row.user_id, row.device_id)
-            mdm_devices.forget(writer, "mdm", "1")
-        cloud.desk.source.devices["1"] = replace(cloud.desk.source.devices["1"], compromised=True)
-        cloud.look_through()
-        assert cloud.memory.overrides == {}
-
-    def test_a_mark_of_a_device_that_the_mdm_does_not_know(self, cloud):
-        cloud.device()
-        (row,) = cloud.rows
-        with cloud.desk.store.bookkeeping() as writer:
-            mdm_applied.delete(writer, row.target, row.organization_id, row.user_id, row.device_id)
-            mdm_devices.forget(writer, "mdm", "1")
-        cloud.desk.source.devices.clear()
-        cloud.look_through()
-        assert cloud.memory.overrides == {}
-
-    def test_nothing_differs_nothing_is_done(self, cloud):
-        cloud.device()
-        cloud.look_through()
-        with cloud.desk.store.read() as reader:
-            assert mdm_work.backlog(reader, KEY).due == 0
-
-
-async def all_of(target):
-    return [one async for one in target.list()]
 
 
 def test_side_by_side_with_the_store(desk, threads, organization_id):

@@ -14,7 +14,7 @@ from gatepost.cli.mdm_work import all_parked
 from gatepost.cli.screen import moment
 from gatepost.mdm.guard import stands
 from gatepost.mdm.observing import ALIVE
-from gatepost.mdm.settling import target_key
+from gatepost.mdm.settling import NO_SUCH_USER, target_key
 from gatepost.model import Role
 from gatepost.store import access_keys, mdm_inbox, mdm_silence, mdm_sources
 
@@ -34,7 +34,6 @@ _LET_IT_SEND = (
 )
 _STATUS = "gatepost mdm status"
 _LIST_PARKED = "gatepost mdm parked list"
-_STRANGER = "no such user: "  # as settling parks a device whose user is not here
 _SERVE = "gatepost serve, or gatepost serve --role mdm"
 
 
@@ -157,7 +156,7 @@ def _parked(reader: Reader, source: str) -> tuple[list[Parked], list[Parked]]:
     """What failed for good, and what the MDM says of people who are not here: that is its data, and no failure."""
     found: tuple[list[Parked], list[Parked]] = ([], [])
     for one in all_parked(reader, source):
-        found[one.last_error.startswith(_STRANGER)].append(one)
+        found[one.last_error.startswith(NO_SUCH_USER)].append(one)
     return found
 
 

@@ -10,7 +10,7 @@ What stands in `mdm_applied` leads: no call is made for what it says is as it sh
 changes an effect, as something that has ended already: whoever finds that after a crash, or after an answer that never came,
 looks at what is there, and takes it for nobody else's act. Access is taken away before any is given, and one override that
 cannot be written does not hold up the device's others. After each sweep everything that is there is listed, and what differs
-from the rows is doubted, and delivered again (`look_through`), by whichever bridge comes to it.
+from the rows is doubted, and delivered again (`drift`), by whichever bridge comes to it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import structlog
 from gatepost.engine.posture import Expression
 from gatepost.mdm.claiming import Claiming
 from gatepost.mdm.deciding import Decided, decide
+from gatepost.mdm.drift import Drift
 from gatepost.mdm.lasting import lasting
 from gatepost.mdm.settling import back_off, target_key
 from gatepost.mdm.targets.base import TOLD, Action, Conflict, Present, no_longer_wanted, slack_of, step
-from gatepost.mdm.targets.mark import digest_of, read_mark, write_mark
+from gatepost.mdm.targets.mark import write_mark
 from gatepost.mdm.targets.workmail import NoSuchUser, NotEnabled, TargetRefused, TargetUnavailable
 from gatepost.model import AppliedOverride, Effect
 from gatepost.store import mdm_applied, mdm_devices, mdm_work
-from gatepost.store.database import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -41,10 +41,9 @@ if TYPE_CHECKING:
     from gatepost.mdm.metrics import BridgeMetrics
     from gatepost.mdm.options import BridgeOptions
     from gatepost.mdm.targets.base import Wish
-    from gatepost.mdm.targets.mark import Mark
-    from gatepost.mdm.targets.workmail import Listed, WorkMailTarget
+    from gatepost.mdm.targets.workmail import WorkMailTarget
     from gatepost.model import Claim
-    from gatepost.store.database import Store, Writer
+    from gatepost.store.database import Store
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +95,7 @@ class Delivery:
         self._sources = frozenset(sources)
         self._metrics = metrics
         self._slack = slack_of(options.policy)
+        self._drift = Drift(store, call, target, self._sources)
         self._key = target_key(target.name)
         self._claiming = Claiming(store, call, lambda: (self._key,), self.deliver, limit=_AT_A_TIME, park_after=_NEVER)
         self._task: asyncio.Task[None] | None = None
@@ -148,15 +148,7 @@ class Delivery:
 
     async def look_through(self) -> None:
         """Deliver again what differs between what is there and what was written last; take over what only has the mark."""
-        try:
-            listed = [one async for one in self._target.list()]
-            for pair in await self._call(self._compare, listed):
-                # it takes a while to list everything: somebody may have taken it away since
-                present = await self._target.get(*pair)
-                if present is not None and present.owned:
-                    await self._call(self._take_over, pair, present)
-        except (TargetUnavailable, TargetRefused, StoreError) as error:
-            log.warning("mdm.target_not_listed", target=self._target.name, error=str(error))
+        await self._drift.look_through()
 
     async def _decided(self, source: str, device_key: str) -> Decided:
         users: dict[str, str | None] = {}
@@ -268,9 +260,9 @@ class Delivery:
     ) -> None:
         """There is no such user: his overrides went with him. Is he only not enabled, what was written is to be looked at."""
         self._target.forget_users()
-        stands = written is not None and isinstance(error, NotEnabled)
-        left = replace(written, doubtful_since=now) if stands and written is not None else None
-        await self._call(self._remember, claim, wish, left)
+        if written is not None:
+            written = replace(written, doubtful_since=now) if isinstance(error, NotEnabled) else None
+        await self._call(self._remember, claim, wish, written)
 
     async def _delete(self, claim: Claim, wish: Wish, applied: AppliedOverride | None, now: datetime) -> None:
         if applied is not None:
@@ -313,63 +305,6 @@ class Delivery:
         with self._store.bookkeeping() as writer:
             mdm_work.fail(writer, claim, error, writer.now + back_off(claim.attempts), park_after)
 
-    def _compare(self, listed: list[Listed]) -> list[tuple[str, str]]:
-        """Have delivered again what differs; the (user, device) of what has the mark, and is not known."""
-        there = {(one.user_id, one.device_id): one.present for one in listed}
-        written: dict[tuple[str, str], AppliedOverride] = {}
-        after: tuple[str, str, str] | None = None
-        while True:
-            with self._store.read() as reader:
-                page = mdm_applied.page(reader, self._target.name, after, _PAGE)
-            if not page:
-                break
-            written |= {(one.user_id, one.device_id): one for one in page}
-            after = (page[-1].organization_id, page[-1].user_id, page[-1].device_id)
-        drifted = [one for pair, one in written.items() if one.theirs_since is None and not _same(one, there.get(pair))]
-        alone = {pair: present for pair, present in there.items() if pair not in written and present.owned}
-        with self._store.bookkeeping() as writer:
-            mdm_work.dirty_many(writer, [(self._key, f"{one.source}/{one.device_key}") for one in drifted])
-            for one in drifted:
-                mdm_applied.doubt(writer, one)
-        if drifted or alone:
-            log.info("mdm.target_differs", target=self._target.name, changed=len(drifted), unknown=len(alone))
-        return sorted(alone)
-
-    def _take_over(self, pair: tuple[str, str], present: Present) -> None:
-        """An override with this bridge's mark that the database does not know: its device decides."""
-        mark = read_mark(present.description)
-        if mark is None or mark.source not in self._sources:
-            return
-        with self._store.bookkeeping() as writer:
-            device_key = mark.device_key or self._key_with(writer, mark)
-            if device_key is None or mdm_work.is_claimed(writer, self._key, f"{mark.source}/{device_key}"):
-                return  # a delivery is about it just now
-            mdm_work.dirty(writer, mark.source, device_key)  # devices' rows first, as everybody locks them
-            taken = AppliedOverride(
-                target=self._target.name,
-                organization_id=self._target.organization_id,
-                user_id=pair[0],
-                device_id=pair[1],
-                effect=present.effect,
-                description=present.description,
-                expires=None,
-                source=mark.source,
-                device_key=device_key,
-                written_at=writer.now,
-            )
-            if mdm_applied.put_new(writer, taken):
-                log.info("mdm.target_taken_over", target=self._target.name, source=mark.source, device=device_key)
-
-    def _key_with(self, writer: Writer, mark: Mark) -> str | None:
-        """The key of a device that was too long for its mark."""
-        after: str | None = None
-        while keys := mdm_devices.keys(writer, mark.source, after, _PAGE):
-            for key in keys:
-                if digest_of(key) == mark.digest:
-                    return key
-            after = keys[-1]
-        return None
-
 
 def _as_written(wish: Wish, applied: AppliedOverride | None, now: datetime, slack: timedelta) -> bool:
     """Whether nothing needs to be asked or written, if what was written last is still there."""
@@ -379,10 +314,6 @@ def _as_written(wish: Wish, applied: AppliedOverride | None, now: datetime, slac
         return True
     there = Present(applied.effect, applied.description, applied.expires)
     return step(wish, applied, there, now, slack).action is Action.NOTHING
-
-
-def _same(applied: AppliedOverride, present: Present | None) -> bool:
-    return present is not None and (applied.effect, applied.description) == (present.effect, present.description)
 
 
 def _on_time(wish: Wish, applied: AppliedOverride | None, now: datetime) -> Wish:

@@ -52,6 +52,9 @@ HOLD = timedelta(seconds=20)
 HOLD_STANDING = timedelta(hours=1)
 """The same while the guard stands: a sweep marks what it holds, and until then the source is not to be worn out."""
 
+NO_SUCH_USER = "no such user: "
+"""How the error of a device begins that is parked because nobody here has its address."""
+
 _TOGETHER = 50  # devices in a transaction: some tens of milliseconds
 _LONGEST_BACK_OFF = 300.0
 
@@ -295,7 +298,7 @@ class Settling:
                 return Outcome.FAILED
             return self._failed(transaction, claim, text)
         if decided.stranger is not None and not self._remote:  # or his users may be there
-            mdm_work.park(transaction, claim, f"no such user: `{decided.stranger}`")
+            mdm_work.park(transaction, claim, f"{NO_SUCH_USER}`{decided.stranger}`")
             return Outcome.PARKED
         turn.end(claim, again)
         return Outcome.DONE

@@ -108,7 +108,7 @@ def claim(
 
 def holds(writer: Writer, claim: Claim) -> bool:
     """The fence: whether nobody has claimed the device since; True holds until the end of the transaction."""
-    return writer.connection.execute(_FENCE, _names(claim)).first() is not None
+    return claim in held(writer, [claim])
 
 
 def held(writer: Writer, claims: Collection[Claim]) -> dict[Claim, int]:
@@ -165,14 +165,10 @@ def done(writer: Writer, claim: Claim, again: datetime | None = None) -> bool:
 
     Was it told of meanwhile, it stays due.
     """
-    names = _names(claim) | {"of_generation": claim.generation}
-    if again is None:
-        finished = writer.connection.execute(_FINISH, names)
-    else:
-        finished = writer.connection.execute(_FINISH_FOR_NOW, names | {"again": again})
-    if finished.rowcount:
-        return True
-    return bool(writer.connection.execute(_FINISH_TOUCHED, _names(claim) | {"soon": writer.now}).rowcount)
+    generations = held(writer, [claim])
+    if generations:
+        finish(writer, {claim: again}, generations)
+    return bool(generations)
 
 
 def fail(writer: Writer, claim: Claim, error: str, again: datetime, park_after: int) -> bool | None:
@@ -340,7 +336,6 @@ _OURS = and_(
 )
 _UNTOUCHED = _ROW.generation == bindparam("of_generation")
 _SUCCESS: dict[str, Any] = {"attempts": 0, "last_error": None, **_FREE}
-_FENCE = select(literal(1)).where(_OURS).with_for_update()
 _FINISH = delete(mdm_work).where(_OURS, _UNTOUCHED)
 _FINISH_FOR_NOW = (
     update(mdm_work).where(_OURS, _UNTOUCHED).values(due=bindparam("again", type_=Moment), urgent=False, **_SUCCESS)
